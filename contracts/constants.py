@@ -1,0 +1,75 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Every limit and default of the contracts room, named once."""
+
+import uuid
+
+# === MONEY AND QUANTITIES === #
+
+#: Digits of an amount in all, and after the decimal point. The widest currencies
+#: need three decimals, unit prices up to six.
+MONEY_MAX_DIGITS = 20
+MONEY_MAX_SCALE = 6
+
+#: The same for quantities and percentages.
+QUANTITY_MAX_DIGITS = 24
+QUANTITY_MAX_SCALE = 10
+
+# === TEXT === #
+
+#: Ids and references which are compared and indexed, in characters.
+IDENTIFIER_MAX_LENGTH = 256
+
+#: Names, numbers and references a person typed, and descriptions, in characters.
+#: Outbound ones are cut there rather than refused: a document has to be able to
+#: leave whatever somebody typed into it.
+NAME_MAX_LENGTH = 512
+DESCRIPTION_MAX_LENGTH = 4000
+
+#: Free key-value pairs of a command: how many, and how long, in characters.
+METADATA_MAX_COUNT = 50
+METADATA_KEY_MAX_LENGTH = 64
+METADATA_VALUE_MAX_LENGTH = 500
+
+# === ENVELOPE === #
+
+#: CloudEvents version spoken here.
+SPECVERSION = "1.0"
+
+#: Namespace of event ids (UUIDv5). Changing it would give every replayed event a new
+#: id, so it never changes.
+EVENT_NAMESPACE = uuid.UUID("a45c25a2-cba8-4794-b44a-9d871d7aaa36")
+
+#: ``sequence`` is a zero-padded decimal of this width, so that it sorts as text
+#: (CloudEvents sequence extension); it holds every 64-bit number.
+SEQUENCE_DIGITS = 20
+
+#: Names of extension attributes: lower-case letters and digits, at most this many
+#: (CloudEvents 1.0, attribute naming).
+EXTENSION_NAME_MAX_LENGTH = 20
+EXTENSION_VALUE_MAX_LENGTH = 1024
+
+#: Largest envelope or batch that is read, in bytes, how deep it may be nested, and
+#: how many events a batch may hold.
+ENVELOPE_MAX_BYTES = 2 * 1024 * 1024
+ENVELOPE_MAX_DEPTH = 32
+BATCH_MAX_COUNT = 1000
+
+#: Longest number in a JSON text, in characters.
+NUMBER_MAX_LENGTH = 64
+
+#: How many faults of one message are listed; the rest is the same mistake again.
+ERRORS_MAX_COUNT = 20
+
+# === CATALOGUE === #
+
+#: How many types an error message proposes.
+SUGGESTIONS_MAX_COUNT = 5
+
+#: Dialect of the published JSON Schemas.
+JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+#: Where a schema is published, below the hub's own address.
+SCHEMA_PATH = "/finance/v1/event-types/{name}/schema"
+
+#: Prefix of the problem types (RFC 9457).
+PROBLEM_TYPE = "urn:finance-hub:problem:"

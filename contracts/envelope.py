@@ -1,0 +1,310 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The CloudEvents 1.0 envelope every event leaves in and every command arrives in.
+
+Source: CloudEvents 1.0.2, JSON event format 1.0.2; extensions: distributed tracing,
+partitioning, sequence.
+"""
+
+import json
+import re
+import uuid
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import model_validator
+
+from . import constants as const
+from .base import Contract, ContractError, UtcDateTime, has_unstorable, validate
+
+CONTENT_TYPE_STRUCTURED = "application/cloudevents+json"
+CONTENT_TYPE_BATCH = "application/cloudevents-batch+json"
+
+_VISIBLE = r"^[\x21-\x7e]+$"
+_EXTENSION = re.compile(rf"[a-z0-9]{{1,{const.EXTENSION_NAME_MAX_LENGTH}}}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def _traceparent(value: Any) -> Any:
+    # W3C trace context: a malformed traceparent is ignored, it never fails a message.
+    if isinstance(value, str) and _TRACEPARENT.fullmatch(value):
+        return value
+    return None
+
+
+_Id = Annotated[
+    str, StringConstraints(strict=True, pattern=_VISIBLE, max_length=256, min_length=1)
+]
+_Uri = Annotated[
+    str, StringConstraints(strict=True, pattern=_VISIBLE, max_length=1024, min_length=1)
+]
+_Extension = Annotated[
+    str,
+    StringConstraints(
+        strict=True, min_length=1, max_length=const.EXTENSION_VALUE_MAX_LENGTH
+    ),
+]
+
+
+class Envelope(Contract):
+    """One event or command with its context.
+
+    Unknown extension attributes are kept, as CloudEvents asks; a ``null`` attribute
+    counts as absent.
+
+    :ivar id: with ``source`` it names the event for ever: a replay keeps it.
+    :ivar source: whose event it is, a URI reference: ``/odoo/<database>/<company>``.
+    :ivar type: ``finance.<object>.<verb>.v<N>``, or ``<command>.v<N>``.
+    :ivar subject: ``<object>/<stable id>``.
+    :ivar time: when it happened, UTC.
+    :ivar dataschema: where the JSON Schema of ``data`` is published.
+    :ivar correlationid: joins everything that belongs to one business transaction.
+    :ivar causationid: id of the message which led to this one.
+    :ivar partitionkey: the aggregate; order is kept within it.
+    :ivar sequence: zero-padded position within the aggregate.
+    :ivar traceparent: W3C trace context.
+    :ivar actor: who did it.
+    :ivar legalentity: the company's opaque id.
+    :ivar dataclass: how confidential ``data`` is.
+    :ivar data: the payload by the contract of ``type``.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    id: _Id
+    source: _Uri
+    specversion: Literal["1.0"] = const.SPECVERSION
+    type: _Id
+    subject: _Extension | None = None
+    time: UtcDateTime | None = None
+    datacontenttype: _Extension | None = "application/json"
+    dataschema: _Uri | None = None
+    correlationid: _Extension | None = None
+    causationid: _Extension | None = None
+    partitionkey: _Extension | None = None
+    sequence: _Extension | None = None
+    traceparent: Annotated[str | None, BeforeValidator(_traceparent)] = None
+    actor: _Extension | None = None
+    legalentity: _Extension | None = None
+    dataclass: _Extension | None = None
+    data: dict[str, Any] | None = Field(default=None)
+
+    @model_validator(mode="after")
+    def _check_extensions(self):
+        for name, value in (self.model_extra or {}).items():
+            if name == "data_base64":
+                raise ValueError("Binary data is not accepted; send JSON in data.")
+            if not _EXTENSION.fullmatch(name):
+                raise ValueError(
+                    "Names of extension attributes are lower-case letters and digits, "
+                    f"at most {const.EXTENSION_NAME_MAX_LENGTH}."
+                )
+            if not isinstance(value, str | int | None):
+                raise ValueError(
+                    "The value of an extension attribute is a text, a whole number or "
+                    "true or false."
+                )
+            if isinstance(value, str) and len(value) > const.EXTENSION_VALUE_MAX_LENGTH:
+                raise ValueError(
+                    "The value of an extension attribute has at most "
+                    f"{const.EXTENSION_VALUE_MAX_LENGTH} characters."
+                )
+        for name, value in self:
+            if isinstance(value, str) and has_unstorable(value):
+                raise ValueError(f"The attribute {name} holds unusable characters.")
+        return self
+
+
+# === BUILDING === #
+
+
+def event_source(database: str, company_id: int | str) -> str:
+    """Return ``/odoo/<database uuid>/<company id>``."""
+    return f"/odoo/{database}/{company_id}"
+
+
+def event_subject(object_name: str, stable_id: int | str) -> str:
+    """Return ``<object>/<stable id>``."""
+    return f"{object_name}/{stable_id}"
+
+
+def sequence_text(number: int) -> str:
+    """Return a position as text which sorts like the number.
+
+    :raises ValueError: when it is negative or too long.
+    """
+    if number < 0 or number >= 10**const.SEQUENCE_DIGITS:
+        raise ValueError("A sequence is a number from 0 on.")
+    return f"{number:0{const.SEQUENCE_DIGITS}d}"
+
+
+def event_id(source: str, subject: str, transition: str, sequence: int | str) -> str:
+    """Return the id of an event: the same for the same transition, for ever.
+
+    UUIDv5 (RFC 9562) of the four parts, so that a replay or a second capture of one
+    transition is recognised as the same event by every receiver.
+    """
+    # The unit separator cannot occur in the parts, so no two quadruples collide.
+    return str(
+        uuid.uuid5(
+            const.EVENT_NAMESPACE,
+            "\x1f".join((source, subject, transition, str(sequence))),
+        )
+    )
+
+
+def schema_uri(name: str, base_url: str = "") -> str:
+    """Return where the JSON Schema of an event type is published.
+
+    :param name: full type name.
+    :param base_url: address of the hub; without it the answer is a URI reference.
+    """
+    return base_url.rstrip("/") + const.SCHEMA_PATH.format(name=name)
+
+
+def dump_json(value: Any) -> bytes:
+    """Return compact UTF-8 JSON with sorted keys: equal values, equal bytes.
+
+    :raises ValueError: for NaN and infinity, which are not JSON.
+    """
+    return json.dumps(
+        value,
+        ensure_ascii=False,
+        allow_nan=False,
+        sort_keys=True,
+        separators=(",", ":"),
+    ).encode("utf-8")
+
+
+def structured(envelope: Envelope) -> bytes:
+    """Return an envelope as ``application/cloudevents+json``.
+
+    Absent attributes are left out and keys are sorted, so a replay is byte for byte
+    what was sent first.
+    """
+    attributes = envelope.model_dump(mode="json", exclude={"data"}, exclude_none=True)
+    if envelope.data is not None:
+        attributes["data"] = envelope.data
+    return dump_json(attributes)
+
+
+def batched(envelopes: list[Envelope]) -> bytes:
+    """Return envelopes as ``application/cloudevents-batch+json``."""
+    return b"[" + b",".join(structured(envelope) for envelope in envelopes) + b"]"
+
+
+# === READING === #
+
+
+def _refuse_constant(_name: str):
+    raise ValueError("NaN and Infinity are not JSON.")
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > const.NUMBER_MAX_LENGTH:
+        raise ValueError("A number is too long.")
+    return int(text)
+
+
+def _bounded_float(text: str) -> float:
+    number = float(text)
+    if len(text) > const.NUMBER_MAX_LENGTH or number in (
+        float("inf"),
+        float("-inf"),
+    ):
+        raise ValueError("A number is too long.")
+    return number
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        # Two programs may take different ones of them, so neither is taken.
+        raise ValueError("A key stands twice in one object.")
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_keys,
+    parse_constant=_refuse_constant,
+    parse_int=_bounded_int,
+    parse_float=_bounded_float,
+)
+
+
+def parse_json(body: bytes, what: str = "The message") -> Any:
+    """Return the value of a JSON text from outside.
+
+    Refused beside bad syntax: more than ``ENVELOPE_MAX_BYTES`` or
+    ``ENVELOPE_MAX_DEPTH``, a key twice in one object, NaN, overlong numbers, NUL and
+    half surrogate pairs.
+
+    :raises ContractError: ``D-SCHEMA``.
+    """
+    if len(body) > const.ENVELOPE_MAX_BYTES:
+        raise ContractError(
+            f"{what} is larger than {const.ENVELOPE_MAX_BYTES} bytes. Split it."
+        )
+    try:
+        value = _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ContractError(f"{what} is not UTF-8 text.") from None
+    except RecursionError:
+        raise _too_deep(what) from None
+    except ValueError as error:
+        raise ContractError(f"{what} is not valid JSON: {error}") from None
+    _check_tree(value, what)
+    return value
+
+
+def _too_deep(what: str) -> ContractError:
+    return ContractError(
+        f"{what} is nested deeper than {const.ENVELOPE_MAX_DEPTH} levels."
+    )
+
+
+def _check_tree(value: Any, what: str):
+    pending = [(value, 1)]
+    while pending:
+        item, depth = pending.pop()
+        if isinstance(item, str):
+            if has_unstorable(item):
+                raise ContractError(
+                    f"{what} holds characters which are no text (NUL or half of a "
+                    "surrogate pair)."
+                )
+        elif isinstance(item, dict | list):
+            if depth > const.ENVELOPE_MAX_DEPTH:
+                raise _too_deep(what)
+            if isinstance(item, dict):
+                pending.extend((key, depth) for key in item)
+                item = item.values()
+            pending.extend((child, depth + 1) for child in item)
+
+
+def parse_structured(body: bytes) -> Envelope:
+    """Return the envelope in an ``application/cloudevents+json`` body.
+
+    :raises ContractError: ``D-SCHEMA``, with JSON pointers into the body.
+    """
+    return validate(Envelope, parse_json(body, "The envelope"), "The envelope")
+
+
+def parse_batched(body: bytes) -> list[Envelope]:
+    """Return the envelopes in an ``application/cloudevents-batch+json`` body.
+
+    :raises ContractError: ``D-SCHEMA``, with JSON pointers into the body.
+    """
+    items = parse_json(body, "The batch")
+    if not isinstance(items, list):
+        raise ContractError(
+            "The batch has to be a JSON array of envelopes.",
+            [{"pointer": "", "message": "An array is expected."}],
+        )
+    if len(items) > const.BATCH_MAX_COUNT:
+        raise ContractError(
+            f"The batch holds more than {const.BATCH_MAX_COUNT} events. Split it."
+        )
+    return [
+        validate(Envelope, item, "The envelope", (index,))
+        for index, item in enumerate(items)
+    ]

@@ -1,0 +1,24 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Outbound events: one file per object, brought together by the catalogue."""
+
+from .catalogue import (
+    EVENT_TYPES,
+    event_type,
+    json_schema,
+    match,
+    matching,
+    validate_data,
+    validate_pattern,
+)
+from .event_type import EventType
+
+__all__ = [
+    "EVENT_TYPES",
+    "EventType",
+    "event_type",
+    "json_schema",
+    "match",
+    "matching",
+    "validate_data",
+    "validate_pattern",
+]

@@ -1,0 +1,90 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Connectors: what happens to the integration itself, so that others can watch it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ..base import Contract, Description, Identifier, Label, UtcDateTime
+from .event_type import INTERNAL, EventType
+
+
+class Named(Contract):
+    """A connector or endpoint, by opaque id and name."""
+
+    id: Identifier
+    name: Label
+
+
+class Ping(Contract):
+    """A test that a person started; nothing happened in the books."""
+
+    connector: Named
+    endpoint: Named | None = None
+    message: Description | None = None
+    sent_by: Label | None = None
+
+
+class DeliveryExhausted(Contract):
+    """An event that could not be delivered.
+
+    :ivar event_id: id of the event, under which it can be replayed.
+    :ivar attempts: how many attempts counted.
+    :ivar status: HTTP status of the last answer, ``None`` without one.
+    :ivar error_code: why the last attempt failed, a code of the taxonomy.
+    """
+
+    connector: Named
+    endpoint: Named
+    delivery_id: Identifier
+    event_id: Identifier
+    event_type: Identifier
+    attempts: Annotated[int, Field(ge=0)]
+    first_attempt_at: UtcDateTime | None = None
+    last_attempt_at: UtcDateTime | None = None
+    status: Annotated[int, Field(ge=100, le=999)] | None = None
+    error_code: Label | None = None
+    detail: Description | None = None
+
+
+_CONNECTOR = {"id": "3", "name": "Revenue platform"}
+_ENDPOINT = {"id": "5", "name": "Revenue platform, production"}
+
+TYPES = (
+    EventType(
+        object="connector",
+        verb="ping",
+        title="Connector test",
+        description="Sent when a person tests an endpoint; carries no business data.",
+        model=Ping,
+        sample={
+            "connector": _CONNECTOR,
+            "endpoint": _ENDPOINT,
+            "message": "Test from the Finance Integration Hub",
+        },
+        owner="Integration operations",
+        dataclass=INTERNAL,
+    ),
+    EventType(
+        object="connector",
+        verb="delivery_exhausted",
+        title="Delivery given up",
+        description="Sent when all attempts to deliver an event have failed.",
+        model=DeliveryExhausted,
+        sample={
+            "connector": _CONNECTOR,
+            "endpoint": _ENDPOINT,
+            "delivery_id": "901",
+            "event_id": "5c3f4e0e-6f0f-5d57-a8f6-0c3b2f6f9d11",
+            "event_type": "finance.invoice.posted.v1",
+            "attempts": 8,
+            "first_attempt_at": "2026-01-31T09:30:00Z",
+            "last_attempt_at": "2026-02-01T13:05:05Z",
+            "status": 500,
+            "error_code": "T-5XX",
+            "detail": "The receiver failed (answer 500).",
+        },
+        owner="Integration operations",
+        dataclass=INTERNAL,
+    ),
+)

@@ -1,0 +1,230 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Invoices, vendor bills and credit notes: one document, three objects."""
+
+from typing import Annotated, Any, Literal
+
+from ..base import Contract, CurrencyCode, Description, Identifier, Label, Money
+from ..base import PlainDate, Quantity
+from .event_type import EventType
+from .parties import (
+    CANONICAL_STATE,
+    COUNTERPARTY_SAMPLE,
+    LEGAL_ENTITY_SAMPLE,
+    Counterparty,
+    DocumentLink,
+    LegalEntity,
+    PaymentLink,
+)
+
+DocumentType = Literal["invoice", "bill", "credit_note"]
+
+DocumentState = Literal["draft", "posted", "cancelled"]
+
+PaymentState = Literal[
+    "not_paid",
+    "in_payment",
+    "partial",
+    "paid",
+    "reversed",
+    "blocked",
+    "invoicing_legacy",
+]
+
+
+class DocumentLine(Contract):
+    """One line which carries an amount; headings and notes are left out.
+
+    :ivar amount: without tax, in the document's currency.
+    :ivar unit_price: before discount.
+    :ivar discount: percent.
+    :ivar taxes: names of the taxes.
+    :ivar analytic: percent by analytic accounts, the key being their opaque ids
+        joined by commas (one account per plan).
+    """
+
+    id: Identifier | None = None
+    description: Description | None = None
+    product: Label | None = None
+    quantity: Quantity
+    unit: Label | None = None
+    unit_price: Quantity | None = None
+    discount: Quantity | None = None
+    account_code: Label | None = None
+    amount: Money
+    taxes: list[Label] = []
+    analytic: dict[Label, Quantity] = {}
+
+
+class Document(Contract):
+    """An invoice, bill or credit note.
+
+    Amounts are in ``currency`` and positive for the usual direction of the document.
+
+    :ivar id: opaque id in Odoo.
+    :ivar direction: ``inbound`` on the sales side, where invoices bring money in;
+        ``outbound`` on the purchase side.
+    :ivar number: empty for a draft which was never numbered.
+    :ivar reference: the other side's number, on a vendor bill.
+    :ivar payment_reference: what the payer is asked to quote.
+    :ivar origin: the order or contract it came from.
+    :ivar residual_amount: what is still open.
+    :ivar payments: what settled it so far.
+    """
+
+    id: Identifier
+    document_type: DocumentType
+    direction: Literal["inbound", "outbound"]
+    state: Annotated[DocumentState, CANONICAL_STATE]
+    payment_state: PaymentState
+    number: Label | None = None
+    reference: Label | None = None
+    counterparty: Counterparty | None = None
+    legal_entity: LegalEntity
+    invoice_date: PlainDate | None = None
+    accounting_date: PlainDate | None = None
+    due_date: PlainDate | None = None
+    currency: CurrencyCode
+    untaxed_amount: Money
+    tax_amount: Money
+    total_amount: Money
+    residual_amount: Money
+    payment_reference: Label | None = None
+    origin: Label | None = None
+    journal_code: Label | None = None
+    lines: list[DocumentLine] = []
+    payments: list[PaymentLink] = []
+    reversal_of: DocumentLink | None = None
+    reversed_by: list[DocumentLink] = []
+
+
+class PostedDocument(Document):
+    """A document that was posted, so that it has a number and a date."""
+
+    number: Label
+    invoice_date: PlainDate
+
+
+# === SAMPLES === #
+
+_LINE_SAMPLE = {
+    "description": "Consulting, January",
+    "quantity": "10",
+    "unit": "Hours",
+    "unit_price": "100.00",
+    "account_code": "400000",
+    "amount": "1000.00",
+    "taxes": ["21%"],
+    "analytic": {"7": "100"},
+}
+
+
+def _sample(document_type: str, direction: str, number: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "1017",
+        "document_type": document_type,
+        "direction": direction,
+        "state": "posted",
+        "payment_state": "not_paid",
+        "number": number,
+        "counterparty": COUNTERPARTY_SAMPLE,
+        "legal_entity": LEGAL_ENTITY_SAMPLE,
+        "invoice_date": "2026-01-31",
+        "accounting_date": "2026-01-31",
+        "due_date": "2026-03-02",
+        "currency": "EUR",
+        "untaxed_amount": "1000.00",
+        "tax_amount": "210.00",
+        "total_amount": "1210.00",
+        "residual_amount": "1210.00",
+        "payment_reference": number,
+        "origin": "S00042",
+        "lines": [_LINE_SAMPLE],
+        "payments": [],
+        "reversed_by": [],
+        **changes,
+    }
+
+
+def _paid(amount: str, residual: str, status: str) -> dict[str, Any]:
+    payment = {"id": "88", "reference": "PBNK1/2026/00012", "date": "2026-02-10"}
+    return {
+        "payment_state": status,
+        "residual_amount": residual,
+        "payments": [{**payment, "amount": amount, "currency": "EUR"}],
+    }
+
+
+# === EVENT TYPES === #
+
+# verb, what happened in a few words, when it is sent, contract, changes to the sample
+_VERBS = (
+    ("posted", "posted", "is posted", PostedDocument, {}),
+    (
+        "partially_paid",
+        "partially paid",
+        "is paid in part and something stays open",
+        PostedDocument,
+        _paid("500.00", "710.00", "partial"),
+    ),
+    (
+        "paid",
+        "paid",
+        "is settled in full, by payments, credit notes or other entries",
+        PostedDocument,
+        _paid("1210.00", "0.00", "paid"),
+    ),
+    (
+        "payment_reversed",
+        "payment reversed",
+        "is open again because a payment was taken off or returned",
+        PostedDocument,
+        {},
+    ),
+    (
+        "reversed",
+        "reversed",
+        "is reversed in full by a counter-document",
+        PostedDocument,
+        {
+            "payment_state": "reversed",
+            "residual_amount": "0.00",
+            "reversed_by": [{"id": "1020", "number": "R/2026/00003"}],
+        },
+    ),
+    ("cancelled", "cancelled", "is cancelled", Document, {"state": "cancelled"}),
+    (
+        "reset_to_draft",
+        "reset to draft",
+        "is taken back to draft; what was said about it before no longer holds",
+        Document,
+        {"state": "draft"},
+    ),
+)
+
+# object, its name in a text, the article, team, direction and number of the sample
+_OBJECTS = (
+    ("invoice", "Invoice", "an", "Receivables", "inbound", "INV/2026/00042"),
+    ("bill", "Vendor bill", "a", "Payables", "outbound", "BILL/2026/01/0007"),
+    (
+        "credit_note",
+        "Credit note",
+        "a",
+        "Receivables",
+        "inbound",
+        "RINV/2026/00003",
+    ),
+)
+
+TYPES = tuple(
+    EventType(
+        object=object_name,
+        verb=verb,
+        title=f"{label} {words}",
+        description=f"Sent when {article} {label.lower()} {when}.",
+        model=model,
+        sample=_sample(object_name, direction, number, **changes),
+        owner=owner,
+    )
+    for object_name, label, article, owner, direction, number in _OBJECTS
+    for verb, words, when, model, changes in _VERBS
+)

@@ -1,0 +1,77 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Parts which the data of several objects share."""
+
+from pydantic import BeforeValidator
+
+from ..base import Contract, CurrencyCode, Identifier, Label, Money, PlainDate
+
+
+class LegalEntity(Contract):
+    """The company whose books it is in."""
+
+    id: Identifier
+    name: Label
+    vat: Label | None = None
+    country: Label | None = None
+
+
+class Counterparty(Contract):
+    """The business partner.
+
+    :ivar id: opaque id in Odoo.
+    :ivar vat: tax id.
+    :ivar reference: the partner's number in our books.
+    """
+
+    id: Identifier
+    name: Label
+    vat: Label | None = None
+    reference: Label | None = None
+    country: Label | None = None
+
+
+class DocumentLink(Contract):
+    """Another document, and how much of it was paid where that applies."""
+
+    id: Identifier
+    number: Label | None = None
+    amount: Money | None = None
+
+
+class PaymentLink(Contract):
+    """A payment, credit note or entry that settled a part of a document.
+
+    :ivar amount: its amount in ``currency``, by default the document's.
+    """
+
+    id: Identifier | None = None
+    reference: Label | None = None
+    amount: Money
+    currency: CurrencyCode | None = None
+    date: PlainDate
+
+
+#: States are spelled one way on the wire, however the books spell them.
+CANONICAL_STATE = BeforeValidator(
+    lambda state: (
+        {"cancel": "cancelled", "canceled": "cancelled"}.get(state, state)
+        if isinstance(state, str)
+        else state
+    )
+)
+
+
+LEGAL_ENTITY_SAMPLE = {
+    "id": "1",
+    "name": "Example Trading Ltd",
+    "vat": "GB123456789",
+    "country": "GB",
+}
+
+COUNTERPARTY_SAMPLE = {
+    "id": "42",
+    "name": "Azure Interior",
+    "vat": "BE0477472701",
+    "reference": "C-0042",
+    "country": "BE",
+}

@@ -1,0 +1,3 @@
+from . import catalogue
+from . import health
+from . import inbound

@@ -1,0 +1,8 @@
+# Imported in the order of the way of the data.
+from . import connector
+from . import capture
+from . import outbox
+from . import inbox
+from . import ledger
+from . import control
+from . import insight

@@ -1,0 +1,139 @@
+"""Business records in the shapes of ``contracts.events``.
+
+Values are read from records and cleaned by the contracts; a missing value is left
+out, never guessed.
+"""
+
+from ...contracts import money_string, quantity_string
+
+# Documents that are announced, and the object they are on the wire.
+OBJECTS = {
+    "out_invoice": "invoice",
+    "out_receipt": "invoice",
+    "out_refund": "credit_note",
+    "in_invoice": "bill",
+    "in_receipt": "bill",
+    "in_refund": "credit_note",
+}
+# Odoo's states, where the contracts spell them otherwise.
+STATES = {"cancel": "cancelled", "canceled": "cancelled"}
+
+
+def legal_entity(company):
+    """Return a ``res.company`` as contracts.events.parties.LegalEntity."""
+    return {
+        "id": str(company.id),
+        "name": company.name,
+        "vat": company.vat or None,
+        "country": company.country_id.code or None,
+    }
+
+
+def counterparty(partner):
+    """Return a ``res.partner`` as contracts.events.parties.Counterparty."""
+    if not partner:
+        return None
+    return {
+        "id": str(partner.id),
+        "name": partner.name or str(partner.id),
+        "vat": partner.vat or None,
+        "reference": partner.ref or None,
+        "country": partner.country_id.code or None,
+    }
+
+
+def document(move):
+    """Return an invoice, bill or credit note as contracts.events.invoice.Document."""
+    # Account codes depend on the company.
+    move = move.with_company(move.company_id)
+    digits = move.currency_id.decimal_places
+    reversals = move.reversal_move_ids.filtered(lambda other: other.state == "posted")
+    return {
+        "id": str(move.id),
+        "document_type": OBJECTS[move.move_type],
+        "direction": "inbound" if move.is_sale_document(True) else "outbound",
+        "state": STATES.get(move.state, move.state),
+        "payment_state": move.payment_state,
+        "number": move.name or None,
+        "reference": move.ref or None,
+        "counterparty": counterparty(move.commercial_partner_id),
+        "legal_entity": legal_entity(move.company_id),
+        "invoice_date": _date(move.invoice_date),
+        "accounting_date": _date(move.date),
+        "due_date": _date(move.invoice_date_due),
+        "currency": move.currency_id.name,
+        "untaxed_amount": money_string(move.amount_untaxed, digits),
+        "tax_amount": money_string(move.amount_tax, digits),
+        "total_amount": money_string(move.amount_total, digits),
+        "residual_amount": money_string(move.amount_residual, digits),
+        "payment_reference": move.payment_reference or None,
+        "origin": move.invoice_origin or None,
+        "journal_code": move.journal_id.code or None,
+        "lines": [
+            _line(line, digits)
+            for line in move.invoice_line_ids
+            if line.display_type == "product"
+        ],
+        "payments": [
+            {
+                "id": str(payment.id),
+                "reference": payment.name or payment.memo or None,
+                "amount": money_string(
+                    payment.amount, payment.currency_id.decimal_places
+                ),
+                "currency": payment.currency_id.name,
+                "date": _date(payment.date),
+            }
+            for payment in move.reconciled_payment_ids | move.matched_payment_ids
+        ],
+        "reversal_of": _link(move.reversed_entry_id),
+        "reversed_by": [_link(other) for other in reversals],
+    }
+
+
+def payment(record):
+    """Return an ``account.payment`` as contracts.events.payment.Payment."""
+    documents = record.reconciled_invoice_ids | record.reconciled_bill_ids
+    return {
+        "id": str(record.id),
+        "number": record.name or None,
+        "direction": record.payment_type,
+        "state": STATES.get(record.state, record.state),
+        "amount": money_string(record.amount, record.currency_id.decimal_places),
+        "currency": record.currency_id.name,
+        "date": _date(record.date),
+        "method": record.payment_method_line_id.name or None,
+        "provider_ref": record.finance_provider_ref or None,
+        "counterparty": counterparty(record.partner_id.commercial_partner_id),
+        "legal_entity": legal_entity(record.company_id),
+        "memo": record.memo or None,
+        "journal_code": record.journal_id.code or None,
+        "documents": [_link(invoice) for invoice in documents],
+    }
+
+
+def _line(line, digits):
+    return {
+        "id": str(line.id),
+        "description": line.name or None,
+        "product": line.product_id.default_code or line.product_id.name or None,
+        "quantity": quantity_string(line.quantity),
+        "unit": line.product_uom_id.name or None,
+        "unit_price": quantity_string(line.price_unit),
+        "discount": quantity_string(line.discount) if line.discount else None,
+        "account_code": line.account_id.code or None,
+        "amount": money_string(line.price_subtotal, digits),
+        "taxes": [tax.name for tax in line.tax_ids],
+        "analytic": {
+            accounts: quantity_string(percent)
+            for accounts, percent in (line.analytic_distribution or {}).items()
+        },
+    }
+
+
+def _link(move):
+    return {"id": str(move.id), "number": move.name or None} if move else None
+
+
+def _date(value):
+    return value.isoformat() if value else None

@@ -1,0 +1,323 @@
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ...providers import ADAPTERS
+from .. import constants
+from ..access import require_group
+
+CODE_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
+
+
+class FinanceConnector(models.Model):
+    """One connected system in one company and environment."""
+
+    _name = "finance.connector"
+    _description = "Finance Connector"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "name, id"
+    _check_company_auto = True
+
+    name = fields.Char(required=True, tracking=True)
+    code = fields.Char(
+        required=True,
+        copy=False,
+        tracking=True,
+        help="Names the connector in addresses, for example the one that the "
+        "external system posts to. Lower-case letters, digits, - and _.",
+    )
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    environment = fields.Selection(
+        [("production", "Production"), ("test", "Test")],
+        required=True,
+        default="test",
+        tracking=True,
+    )
+    state = fields.Selection(
+        [
+            ("draft", "Draft"),
+            ("in_review", "In Review"),
+            ("live", "Live"),
+            ("suspended", "Suspended"),
+            ("retired", "Retired"),
+        ],
+        required=True,
+        default="draft",
+        copy=False,
+        readonly=True,
+        tracking=True,
+    )
+    user_id = fields.Many2one(
+        "res.users",
+        string="Owner",
+        default=lambda self: self.env.user,
+        tracking=True,
+        domain="[('share', '=', False)]",
+        help="The person who answers for this connection.",
+    )
+    criticality = fields.Selection(
+        [
+            ("critical", "Critical"),
+            ("standard", "Standard"),
+            ("bulk", "Bulk"),
+        ],
+        required=True,
+        default="standard",
+        tracking=True,
+    )
+    runbook = fields.Html(
+        help="What to do when this connection fails: whom to call, what to check, "
+        "how to recover.",
+    )
+    requested_by_id = fields.Many2one(
+        "res.users", string="Go-live Requested By", readonly=True, copy=False
+    )
+    approved_by_id = fields.Many2one(
+        "res.users", string="Go-live Approved By", readonly=True, copy=False
+    )
+    endpoint_ids = fields.One2many("finance.endpoint", "connector_id", "Endpoints")
+    credential_ids = fields.One2many(
+        "finance.credential", "connector_id", "Credentials"
+    )
+    adapter = fields.Selection(
+        selection="_selection_adapter",
+        string="Message Format",
+        default="canonical",
+        required=True,
+        help="How messages from this system are understood.",
+    )
+    payment_journal_id = fields.Many2one(
+        "account.journal",
+        string="Payment Journal",
+        check_company=True,
+        domain="[('type', 'in', ('bank', 'cash', 'credit')),"
+        " ('company_id', '=', company_id)]",
+        help="Payments that this system reports are registered in this journal.",
+    )
+    inbound_url = fields.Char(compute="_compute_inbound_url")
+    exception_count = fields.Integer(compute="_compute_counts")
+    message_waiting_count = fields.Integer(compute="_compute_counts")
+    delivery_waiting_count = fields.Integer(compute="_compute_counts")
+
+    _code_unique = models.Constraint(
+        "UNIQUE (code)",
+        "Another connector has this code already; choose a different one.",
+    )
+
+    # === COMPUTES === #
+
+    @api.model
+    def _selection_adapter(self):
+        return [(name, adapter.title) for name, adapter in ADAPTERS.items()]
+
+    @api.depends("code")
+    def _compute_inbound_url(self):
+        for connector in self:
+            connector.inbound_url = (
+                f"{connector.get_base_url()}/finance/v1/inbound/{connector.code}"
+                if connector.code
+                else False
+            )
+
+    def _compute_counts(self):
+        def counts(model, domain):
+            groups = self.env[model]._read_group(
+                [("connector_id", "in", self.ids), *domain],
+                ["connector_id"],
+                ["__count"],
+            )
+            return {connector.id: count for connector, count in groups}
+
+        exceptions = counts("finance.exception", [("is_open", "=", True)])
+        messages = counts("finance.message", [("state", "=", "received")])
+        deliveries = counts(
+            "finance.delivery", [("state", "in", ("waiting", "sending"))]
+        )
+        for connector in self:
+            connector.exception_count = exceptions.get(connector.id, 0)
+            connector.message_waiting_count = messages.get(connector.id, 0)
+            connector.delivery_waiting_count = deliveries.get(connector.id, 0)
+
+    # === CONSTRAINTS === #
+
+    @api.constrains("code")
+    def _check_code(self):
+        for connector in self:
+            if not CODE_PATTERN.fullmatch(connector.code):
+                raise ValidationError(
+                    self.env._(
+                        "The code “%s” can't be part of an address. Use 2 to 63 "
+                        "lower-case letters, digits, - or _, and begin with a "
+                        "letter or digit.",
+                        connector.code,
+                    )
+                )
+
+    # === CRUD === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        connectors = super().create(vals_list)
+        self.env.registry.clear_cache()
+        return connectors
+
+    def write(self, vals):
+        result = super().write(vals)
+        # Routing and inbound look-ups read connectors from a cache.
+        self.env.registry.clear_cache()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_draft(self):
+        if any(connector.state != "draft" for connector in self):
+            raise UserError(
+                self.env._(
+                    "A connector that has been in use keeps its history. Retire it "
+                    "instead of deleting it."
+                )
+            )
+
+    # === ACTIONS === #
+
+    def action_request_review(self):
+        """Ask an approver to put the connector live."""
+        require_group(self.env, constants.GROUP_ADMINISTRATOR)
+        for connector in self:
+            connector._expect_state("draft")
+            connector._check_ready()
+        self.write(
+            {
+                "state": "in_review",
+                "requested_by_id": self.env.user.id,
+                "approved_by_id": False,
+            }
+        )
+
+    def action_approve(self):
+        """Put the connector live: a second person's decision."""
+        require_group(self.env, constants.GROUP_APPROVER)
+        for connector in self:
+            connector._expect_state("in_review")
+            if self.env.user in (connector.requested_by_id, connector.create_uid):
+                raise UserError(
+                    self.env._(
+                        "You configured or submitted “%s” yourself, so somebody "
+                        "else must put it live.",
+                        connector.name,
+                    )
+                )
+            connector._check_ready()
+        self.sudo().write({"state": "live", "approved_by_id": self.env.user.id})
+
+    def action_reject(self):
+        """Send the connector back to its administrator."""
+        require_group(self.env, constants.GROUP_APPROVER)
+        for connector in self:
+            connector._expect_state("in_review")
+        self.sudo().write({"state": "draft"})
+
+    def action_suspend(self):
+        """Stop sending and accepting; what arrives meanwhile is kept."""
+        require_group(
+            self.env, constants.GROUP_ADMINISTRATOR, constants.GROUP_APPROVER
+        )
+        for connector in self:
+            connector._expect_state("live")
+        self.sudo().write({"state": "suspended"})
+
+    def action_resume(self):
+        """Go on sending and accepting."""
+        require_group(
+            self.env, constants.GROUP_ADMINISTRATOR, constants.GROUP_APPROVER
+        )
+        for connector in self:
+            connector._expect_state("suspended")
+        self.sudo().write({"state": "live"})
+        self.env["finance.delivery"]._wake_after_commit()
+
+    def action_retire(self):
+        """End the connection for good."""
+        require_group(self.env, constants.GROUP_ADMINISTRATOR)
+        for connector in self:
+            connector._expect_state("draft", "in_review", "live", "suspended")
+        self.write({"state": "retired"})
+
+    def action_open_exceptions(self):
+        self.ensure_one()
+        return self._action_related(
+            "finance_hub.finance_exception_action", {"search_default_open": 1}
+        )
+
+    def action_open_messages(self):
+        self.ensure_one()
+        return self._action_related("finance_hub.finance_message_action", {})
+
+    def action_open_deliveries(self):
+        self.ensure_one()
+        return self._action_related("finance_hub.finance_delivery_action", {})
+
+    # === BUSINESS METHODS === #
+
+    def _action_related(self, xmlid, context):
+        action = self.env["ir.actions.act_window"]._for_xml_id(xmlid)
+        action["domain"] = [("connector_id", "=", self.id)]
+        action["context"] = context
+        return action
+
+    def _expect_state(self, *states):
+        self.ensure_one()
+        if self.state not in states:
+            labels = dict(self._fields["state"]._description_selection(self.env))
+            raise UserError(
+                self.env._(
+                    "“%(name)s” is %(state)s; this is possible only from: "
+                    "%(allowed)s.",
+                    name=self.name,
+                    state=labels[self.state],
+                    allowed=", ".join(labels[state] for state in states),
+                )
+            )
+
+    def _check_ready(self):
+        """Refuse to go live while something would surely fail.
+
+        :raise UserError: listing everything that is missing
+        """
+        self.ensure_one()
+        missing = []
+        if not self.user_id:
+            missing.append(self.env._("an owner"))
+        if not self.runbook:
+            missing.append(self.env._("a runbook (what to do when it fails)"))
+        if not self.endpoint_ids and not self._has_inbound_credential():
+            missing.append(
+                self.env._(
+                    "an endpoint to send to, or a signing secret for messages "
+                    "that come in"
+                )
+            )
+        for endpoint in self.endpoint_ids:
+            if not endpoint.credential_id._usable():
+                missing.append(
+                    self.env._("a signing secret for endpoint “%s”", endpoint.name)
+                )
+        if missing:
+            raise UserError(
+                self.env._(
+                    "“%(name)s” can't go live yet. It still needs: %(missing)s.",
+                    name=self.name,
+                    missing="; ".join(missing),
+                )
+            )
+
+    def _has_inbound_credential(self):
+        return bool(
+            self.credential_ids.filtered(lambda credential: credential.direction == "inbound")._usable()
+        )

@@ -1,0 +1,57 @@
+"""Limits, thresholds and defaults of the ORM rooms: each stands here, once."""
+
+from datetime import timedelta
+
+# === ACCESS === #
+GROUP_OPERATOR = "finance_hub.group_operator"
+GROUP_APPROVER = "finance_hub.group_approver"
+GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
+GROUP_AUDITOR = "finance_hub.group_auditor"
+
+# === OUTBOX === #
+# A dispatcher job claims work for this long, then hands over to a new job, well
+# below Odoo's default limit_time_cpu (60 s) and limit_time_real (120 s).
+DISPATCH_BUDGET = timedelta(seconds=20)
+# A claim that nobody recorded after this long belongs to a dead dispatcher. Must
+# exceed the budget plus the longest request timeout an endpoint may have (30 s).
+LEASE_DURATION = timedelta(seconds=90)
+# Rows in hand per endpoint, as a multiple of its requests at a time: enough to keep
+# its lanes busy while more is claimed, few enough to leave others their share. More
+# is claimed when half of them are done.
+CLAIM_FACTOR = 20
+# Requests in flight to one endpoint at a time, unless the endpoint says otherwise.
+DEFAULT_CONCURRENCY = 20
+MAX_CONCURRENCY = 200
+# Seconds until an unanswered request counts as timed out (Standard Webhooks
+# recommends 15 to 30).
+DEFAULT_TIMEOUT = 20
+MAX_TIMEOUT = 30
+# First key of the session advisory locks which give one dispatcher sole use of an
+# endpoint; the second key is the endpoint's id.
+ENDPOINT_LOCK_CLASS = 0x66_68_75_62 % (2**31)  # "fhub"
+# A retry due within this horizon gets a job with an ETA of its own; later ones are
+# found by the sweep.
+WAKE_HORIZON = timedelta(minutes=10)
+# ETAs are rounded up to this, so that many retries share one wake-up.
+WAKE_BUCKET = timedelta(seconds=1)
+
+# === INBOX === #
+# Largest body accepted from outside, before anything is parsed.
+MAX_BODY_BYTES = 1024 * 1024
+# A processing job works for this long, then hands over to a new job.
+PROCESS_BUDGET = timedelta(seconds=20)
+# Unexpected failures (not decisions of a handler) are tried this often.
+PROCESS_MAX_ATTEMPTS = 5
+# Delay before such a message is tried again: doubled each time.
+PROCESS_BACKOFF = timedelta(seconds=10)
+# Longest id an external system may give a message.
+MAX_EXTERNAL_ID = 255
+# A refused call is counted on its exception at most this often per server process
+# and connector, so that a flood of bad signatures cannot fill the disk.
+REFUSAL_RECORD_INTERVAL = timedelta(seconds=10)
+# What a suspended connector tells its sender to wait.
+SUSPENDED_RETRY_AFTER = 300
+
+# === SCREENS === #
+# Characters of a payload or body shown inline; the whole can be downloaded.
+PREVIEW_CHARS = 20_000

@@ -1,0 +1,3 @@
+from . import finance_message
+from . import finance_message_duplicate
+from . import finance_command

@@ -1,0 +1,318 @@
+import json
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ...contracts import COMMAND_TYPES, ContractError, business_key, parse_command
+from .. import clock, constants
+from ..access import require_group
+from ..describe import describe
+from ..ledger.errors import CommandError
+
+
+class FinanceCommand(models.Model):
+    """One canonical instruction out of a message."""
+
+    _name = "finance.command"
+    _description = "Finance Command"
+    _order = "id desc"
+    _rec_name = "title"
+
+    message_id = fields.Many2one(
+        "finance.message", required=True, index=True, readonly=True, ondelete="restrict"
+    )
+    connector_id = fields.Many2one(
+        related="message_id.connector_id", store=True, index=True
+    )
+    company_id = fields.Many2one(
+        related="message_id.company_id", store=True, index=True
+    )
+    position = fields.Integer(readonly=True)
+    type = fields.Char(required=True, readonly=True)
+    title = fields.Char(compute="_compute_title")
+    data = fields.Json(required=True, readonly=True)
+    data_text = fields.Text(string="Content", compute="_compute_data_text")
+    occurred_at = fields.Datetime(readonly=True)
+    business_key = fields.Char(readonly=True)
+    state = fields.Selection(
+        [
+            ("received", "Received"),
+            ("waiting", "Waiting"),
+            ("held", "Held"),
+            ("applied", "Applied"),
+            ("ignored", "Ignored"),
+            ("failed", "Failed"),
+            ("superseded", "Corrected"),
+        ],
+        required=True,
+        default="received",
+        readonly=True,
+    )
+    applied_at = fields.Datetime(readonly=True)
+    error_code = fields.Char(readonly=True)
+    error = fields.Text(string="Cause", readonly=True)
+    correlation_id = fields.Char(string="Correlation", readonly=True, index=True)
+    causation_id = fields.Char(string="Caused By", readonly=True)
+    corrected_from_id = fields.Many2one(
+        "finance.command", string="Corrects", readonly=True, copy=False
+    )
+    correction_ids = fields.One2many("finance.command", "corrected_from_id")
+    corrected_by_id = fields.Many2one("res.users", readonly=True)
+    correction_reason = fields.Char(readonly=True)
+    transaction_id = fields.Many2one("finance.transaction", readonly=True, index=True)
+    res_model = fields.Char(string="Result Model", readonly=True)
+    res_id = fields.Many2oneReference(
+        string="Result", model_field="res_model", readonly=True
+    )
+
+    # Applied once, whatever id the second message had.
+    _business_key_unique = models.UniqueIndex(
+        "(connector_id, type, business_key) WHERE state = 'applied'"
+    )
+
+    # === COMPUTES === #
+
+    @api.depends("type", "business_key")
+    def _compute_title(self):
+        for command in self:
+            known = COMMAND_TYPES.get(command.type)
+            title = known.title if known else command.type
+            # The key begins with the command's name, which the title says already.
+            key = (command.business_key or "").removeprefix(f"{command.type}:")
+            command.title = f"{title} · {key}" if key else title
+
+    @api.depends("data")
+    def _compute_data_text(self):
+        for command in self:
+            command.data_text = json.dumps(command.data, indent=2, ensure_ascii=False)
+
+    # === ACTIONS === #
+
+    def action_retry(self):
+        """Apply failed commands again, unchanged."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        commands = self.filtered(lambda command: command.state == "failed")
+        if not commands:
+            raise UserError(self.env._("Only failed commands can be tried again."))
+        commands.sudo()._resubmit()
+
+    def action_correct(self):
+        """Open the form in which a failed command is corrected."""
+        self.ensure_one()
+        require_group(self.env, constants.GROUP_OPERATOR)
+        if self.state != "failed":
+            raise UserError(self.env._("Only a failed command can be corrected."))
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Correct & Resubmit"),
+            "res_model": "finance.correct.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_command_id": self.id},
+        }
+
+    def action_open_result(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "views": [(False, "form")],
+        }
+
+    def action_open_trace(self):
+        self.ensure_one()
+        return self.env["finance.trace.step"]._action_for(
+            self.correlation_id, self.title
+        )
+
+    # === BUSINESS METHODS === #
+
+    def _resubmit(self):
+        """Hand the commands back to the job that applies them."""
+        self.write({"state": "received"})
+        self.message_id.write({"state": "received", "next_attempt_at": False})
+        self.env["finance.message"]._wake_after_commit()
+
+    def _correct(self, data, reason):
+        """Replace a failed command by a corrected one; the original is kept.
+
+        :param dict data: the corrected content
+        :param str reason: why it is right to change it
+        :return: the new command
+        :raise ValidationError: when the corrected content breaks the contract
+        """
+        self.ensure_one()
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        if self.state != "failed":
+            raise UserError(self.env._("Only a failed command can be corrected."))
+        try:
+            parse_command(self.type, data)
+        except ContractError as error:
+            raise ValidationError(describe(error)) from error
+        command = self.sudo()
+        correction = command.create(
+            {
+                "message_id": command.message_id.id,
+                "position": command.position,
+                "type": command.type,
+                "data": data,
+                "occurred_at": command.occurred_at,
+                "correlation_id": command.correlation_id,
+                "causation_id": command.causation_id,
+                "corrected_from_id": command.id,
+                "corrected_by_id": self.env.user.id,
+                "correction_reason": reason,
+            }
+        )
+        command.write({"state": "superseded"})
+        exceptions = command._exceptions()
+        exceptions.with_user(self.env.user)._log_action(
+            self.env._("Corrected and resubmitted"), reason
+        )
+        exceptions.write(
+            {
+                "state": "in_progress",
+                "res_id": correction.id,
+            }
+        )
+        correction._resubmit()
+        return correction
+
+    def _exceptions(self):
+        """Return the open exceptions about the commands."""
+        return (
+            self.env["finance.exception"]
+            .sudo()
+            .search(
+                [
+                    ("res_model", "=", "finance.command"),
+                    ("res_id", "in", self.ids),
+                    ("is_open", "=", True),
+                ]
+            )
+        )
+
+    def _apply(self):
+        """Do what the command says; a decision of the handler ends it either way.
+
+        The command's state changes in the transaction that does the work. What a
+        handler refuses is undone by a savepoint and becomes an exception.
+        """
+        self.ensure_one()
+        try:
+            with self.env.cr.savepoint():
+                handler = self._handler()
+                content = parse_command(self.type, self.data)
+                self.business_key = business_key(content)
+                if self._already_applied(content):
+                    return
+                handler._handle(self, content)
+                self.write(
+                    {
+                        "state": "applied",
+                        "applied_at": clock.naive_now(),
+                        "error": False,
+                        "error_code": False,
+                    }
+                )
+        except (CommandError, ContractError) as error:
+            self._fail(error)
+            return
+        self._exceptions()._resolve(self.env._("Applied: %s", self.title))
+
+    def _handler(self):
+        known = COMMAND_TYPES.get(self.type)
+        model = f"finance.handler.{self.type}"
+        if not known or model not in self.env:
+            raise CommandError(
+                "D-VERSION",
+                self.env._("This hub has no use for “%s”.", self.type),
+            )
+        return (
+            self.env[model]
+            .with_company(self.company_id)
+            .with_context(
+                finance_causation_id=self.causation_id,
+                finance_correlation_id=self.correlation_id,
+            )
+        )
+
+    def _already_applied(self, content):
+        """Mark the command ignored if its business key was applied before.
+
+        :raise CommandError: when the earlier one said something else
+        """
+        earlier = self.search(
+            [
+                ("connector_id", "=", self.connector_id.id),
+                ("type", "=", self.type),
+                ("business_key", "=", self.business_key),
+                ("state", "=", "applied"),
+                ("id", "!=", self.id),
+            ],
+            limit=1,
+        )
+        if not earlier:
+            return False
+        self._handler()._check_same(parse_command(earlier.type, earlier.data), content)
+        self.write(
+            {
+                "state": "ignored",
+                "error": self.env._("The same was applied before: %s", earlier.title),
+                "correlation_id": earlier.correlation_id,
+                "transaction_id": earlier.transaction_id.id,
+                "res_model": earlier.res_model,
+                "res_id": earlier.res_id,
+            }
+        )
+        return True
+
+    def _fail(self, error):
+        """Mark the command failed and hand it to a person."""
+        cause = describe(error)
+        self.write({"state": "failed", "error_code": error.code, "error": cause})
+        # Another code now than before: the cause of before is no more.
+        superseded = self._exceptions().filtered(lambda e: e.code != error.code)
+        superseded._resolve(self.env._("Followed by another: %s", error.code))
+        handler_data = self.data if isinstance(self.data, dict) else {}
+        currency = (
+            self.env["res.currency"]
+            .with_context(active_test=False)
+            .search([("name", "=", handler_data.get("currency"))], limit=1)
+        )
+        self.env["finance.exception"]._open(
+            error.code,
+            company=self.company_id,
+            record=self,
+            connector=self.connector_id,
+            # A correction of a command is the same case as the command.
+            fingerprint=f"command:{self._origin().id}",
+            summary=self.env._(
+                "%(title)s from %(connector)s: %(cause)s",
+                title=self.title,
+                connector=self.connector_id.name,
+                cause=error.message,
+            ),
+            cause=cause,
+            correlation_id=self.correlation_id,
+            amount=_amount(handler_data.get("amount")) if currency else None,
+            currency=currency,
+        )
+
+    def _origin(self):
+        """Return the command that this one is the last correction of."""
+        command = self
+        while command.corrected_from_id:
+            command = command.corrected_from_id
+        return command
+
+
+def _amount(text):
+    """Return an amount on the wire for a screen, None if it is none."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None

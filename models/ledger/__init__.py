@@ -1,0 +1,4 @@
+from . import finance_transaction
+from . import finance_transition
+from . import finance_handler
+from . import finance_handler_payment_captured

@@ -1,0 +1,41 @@
+from odoo import models
+
+from .errors import CommandError
+
+
+class FinanceHandler(models.AbstractModel):
+    """Base of what applies one kind of command to the books.
+
+    A handler is a model named ``finance.handler.<command>``; adding one is adding a
+    file with a ``_handle(command, content)``: ``command`` is the ``finance.command``,
+    whose result the handler sets, ``content`` the contract model that its data fits.
+    It runs in the company of the command, inside a savepoint: raising
+    :class:`CommandError` undoes what it did and hands the command to a person.
+    """
+
+    _name = "finance.handler"
+    _description = "Finance Command Handler"
+
+    def _check_same(self, earlier, content):
+        """Refuse a command that contradicts an applied one of the same key.
+
+        :raise CommandError: naming what differs
+        """
+        differing = [
+            name
+            for name in self._identity_fields()
+            if getattr(earlier, name) != getattr(content, name)
+        ]
+        if differing:
+            raise CommandError(
+                "C-AMOUNT-INTEGRITY",
+                self.env._(
+                    "This was applied before with another %(fields)s. Ask the sender "
+                    "which one is right; nothing was booked for this one.",
+                    fields=", ".join(differing),
+                ),
+            )
+
+    def _identity_fields(self):
+        """Return the fields in which two commands of one key must agree."""
+        return ()

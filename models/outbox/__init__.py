@@ -1,0 +1,3 @@
+from . import finance_event
+from . import finance_delivery
+from . import finance_attempt

@@ -1,0 +1,281 @@
+import json
+import logging
+from datetime import datetime, timezone
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import UserError
+
+from .. import clock, constants
+from ..access import require_group
+from .dispatcher import Dispatcher
+
+_logger = logging.getLogger(__name__)
+
+DISPATCH_IDENTITY = "finance_hub.dispatch"
+WAKE = "finance_hub.wake"
+
+
+class FinanceDelivery(models.Model):
+    """An event on its way to one endpoint.
+
+    A narrow row: what is sent stays with the event, what came back with the
+    attempts, so that marking a row costs little.
+    """
+
+    _name = "finance.delivery"
+    _description = "Finance Delivery"
+    _order = "id desc"
+    _rec_name = "event_id"
+    _log_access = False
+
+    event_id = fields.Many2one(
+        "finance.event", required=True, index=True, readonly=True, ondelete="restrict"
+    )
+    endpoint_id = fields.Many2one(
+        "finance.endpoint", required=True, readonly=True, ondelete="restrict"
+    )
+    subscription_id = fields.Many2one(
+        "finance.subscription", readonly=True, ondelete="set null"
+    )
+    connector_id = fields.Many2one(
+        related="endpoint_id.connector_id", search="_search_connector_id"
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    aggregate = fields.Char(required=True, readonly=True)
+    state = fields.Selection(
+        [
+            ("waiting", "Waiting"),
+            ("sending", "Sending"),
+            ("delivered", "Delivered"),
+            ("dead", "Given Up"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    created_at = fields.Datetime(required=True, readonly=True)
+    due_at = fields.Datetime(string="Next Attempt", readonly=True)
+    delivered_at = fields.Datetime(readonly=True)
+    attempt_count = fields.Integer(string="Tries", readonly=True)
+    last_status = fields.Integer(string="Last Answer", readonly=True, aggregator=False)
+    last_error = fields.Char(readonly=True)
+    lease_token = fields.Char(readonly=True)
+    lease_until = fields.Datetime(readonly=True)
+    exception_id = fields.Many2one(
+        "finance.exception", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    attempt_ids = fields.One2many("finance.attempt", "delivery_id", "Attempts")
+    event_type = fields.Char(related="event_id.type", string="Event Type")
+    event_title = fields.Char(related="event_id.title", string="What Happened")
+    occurred_at = fields.Datetime(related="event_id.occurred_at")
+    correlation_id = fields.Char(related="event_id.correlation_id")
+    body_text = fields.Text(string="Content", compute="_compute_body_text")
+    blocked_by_id = fields.Many2one(
+        "finance.delivery",
+        string="Waits for",
+        compute="_compute_blocked_by_id",
+        help="An earlier event of the same document that must arrive first.",
+    )
+
+    _claim_idx = models.Index("(endpoint_id, id) WHERE state = 'waiting'")
+    _order_idx = models.Index(
+        "(endpoint_id, aggregate, id) WHERE state IN ('waiting', 'sending', 'dead')"
+    )
+    _due_idx = models.Index("(due_at) WHERE state = 'waiting'")
+    _sending_idx = models.Index("(endpoint_id) WHERE state = 'sending'")
+    _state_idx = models.Index("(state, id DESC)")
+    _endpoint_idx = models.Index("(endpoint_id, id DESC)")
+
+    # === COMPUTES === #
+
+    def _search_connector_id(self, operator, value):
+        return [("endpoint_id.connector_id", operator, value)]
+
+    @api.depends("event_id", "endpoint_id")
+    def _compute_display_name(self):
+        for delivery in self:
+            delivery.display_name = (
+                f"{delivery.event_id.label} → {delivery.endpoint_id.name}"
+            )
+
+    def _compute_body_text(self):
+        for delivery in self:
+            delivery.body_text = json.dumps(
+                json.loads(delivery._body()), indent=2, ensure_ascii=False
+            )
+
+    def _compute_blocked_by_id(self):
+        for delivery in self:
+            delivery.blocked_by_id = (
+                self.search(
+                    [
+                        ("endpoint_id", "=", delivery.endpoint_id.id),
+                        ("aggregate", "=", delivery.aggregate),
+                        ("state", "in", ("waiting", "sending", "dead")),
+                        ("id", "<", delivery.id),
+                    ],
+                    order="id",
+                    limit=1,
+                )
+                if delivery.state == "waiting"
+                else False
+            )
+
+    # === ACTIONS === #
+
+    def action_retry(self):
+        """Send again, at once and with a fresh schedule.
+
+        Deliveries that wait are pulled forward; given-up and cancelled ones begin
+        anew. What was delivered is left alone.
+        """
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        deliveries = self.filtered(
+            lambda delivery: delivery.state in ("waiting", "dead", "cancelled")
+        )
+        if not deliveries:
+            raise UserError(
+                self.env._(
+                    "Nothing to send: what you chose is delivered or being sent "
+                    "right now."
+                )
+            )
+        deliveries.sudo()._rearm()
+
+    def action_cancel(self):
+        """Give a delivery up for good, so that what waits behind it can go."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        deliveries = self.filtered(lambda d: d.state in ("waiting", "dead"))
+        if not deliveries:
+            raise UserError(self.env._("Only what is not delivered can be cancelled."))
+        exceptions = deliveries.exception_id
+        deliveries.sudo().write({"state": "cancelled", "exception_id": False})
+        exceptions.sudo()._resolve_if_done(self.env._("Deliveries cancelled"))
+        self._wake_after_commit()
+
+    def action_open_event(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "finance.event",
+            "res_id": self.event_id.id,
+            "views": [(False, "form")],
+        }
+
+    def action_open_trace(self):
+        self.ensure_one()
+        return self.env["finance.trace.step"]._action_for(
+            self.correlation_id, self.event_id.label
+        )
+
+    # === BUSINESS METHODS === #
+
+    def _rearm(self):
+        """Make the deliveries due now, with all attempts of the schedule ahead."""
+        self.write(
+            {"state": "waiting", "due_at": clock.naive_now(), "attempt_count": 0}
+        )
+        self._wake_after_commit()
+
+    def _body(self):
+        """Return the request body as bytes."""
+        self.ensure_one()
+        event = self.event_id
+        values = event.read(
+            [
+                "event_id",
+                "type",
+                "aggregate",
+                "sequence",
+                "source",
+                "subject",
+                "correlation_id",
+                "causation_id",
+                "actor",
+                "data",
+            ],
+            load=None,
+        )[0]
+        values["company_id"] = event.company_id.id
+        values["causation_id"] = values["causation_id"] or None
+        values["occurred_at"] = event.occurred_at.replace(tzinfo=timezone.utc)
+        return event._body(values)
+
+    # === WAKING === #
+
+    @api.model
+    def _wake_after_commit(self):
+        """Have a dispatcher run once this transaction is committed.
+
+        Once per transaction, and outside of it: inserting a job takes a global lock
+        at commit, which business transactions must not wait for.
+        """
+        postcommit = self.env.cr.postcommit
+        if WAKE in postcommit.data:
+            return
+        postcommit.data[WAKE] = True
+        registry = self.env.registry
+
+        @postcommit.add
+        def wake():
+            try:
+                with registry.cursor() as cr:
+                    env = api.Environment(cr, SUPERUSER_ID, {})
+                    env["finance.delivery"]._wake()
+            except Exception:
+                # The business transaction is committed already, and the sweep
+                # finds what no job was made for.
+                _logger.exception("finance_hub: no dispatcher job could be made")
+
+    @api.model
+    def _wake(self, eta: datetime | None = None):
+        """Enqueue a dispatcher job unless an equal one waits already.
+
+        :param eta: when it should run (aware, UTC); at once by default
+        """
+        identity = DISPATCH_IDENTITY
+        if eta:
+            identity = f"{DISPATCH_IDENTITY}@{int(eta.timestamp())}"
+        self.with_delay(
+            eta=eta and clock.naive(eta),
+            identity_key=identity,
+            description=self.env._("Deliver finance events"),
+        )._job_dispatch()
+
+    # === JOBS AND CRONS === #
+
+    @api.model
+    def _job_dispatch(self):
+        """Deliver what is due, for a bounded time; see :class:`Dispatcher`."""
+        dispatcher = Dispatcher(self.env.registry)
+        statistics = dispatcher.run()
+        if statistics.out_of_time:
+            self._wake()
+        elif eta := dispatcher.next_wake():
+            self._wake(eta)
+        return str(statistics)
+
+    @api.model
+    def _cron_sweep(self):
+        """Find what no job was made for.
+
+        queue_job's identity keys ignore jobs that are running, so a wake-up can
+        fall between the end of a dispatcher's search and the end of its job. This
+        is the guarantee that nothing waits for ever.
+        """
+        self.env.cr.execute(
+            """
+            SELECT EXISTS (
+                SELECT 1 FROM finance_delivery
+                 WHERE state = 'waiting' AND due_at <= %(now)s
+            ) OR EXISTS (
+                SELECT 1 FROM finance_delivery
+                 WHERE state = 'sending' AND lease_until < %(now)s
+            )
+            """,
+            {"now": clock.naive_now()},
+        )
+        if self.env.cr.fetchone()[0]:
+            self._wake()

@@ -1,0 +1,174 @@
+import json
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ...contracts import (
+    EVENT_TYPES,
+    Envelope,
+    event_type,
+    schema_uri,
+    sequence_text,
+    structured,
+)
+
+
+class FinanceEvent(models.Model):
+    """One immutable row of the outbox.
+
+    Rows are written by ``finance.capture`` beneath the ORM; the database itself
+    refuses to change or delete them.
+    """
+
+    _name = "finance.event"
+    _description = "Finance Event"
+    _order = "id desc"
+    _rec_name = "label"
+    _log_access = False
+
+    event_id = fields.Char(string="Event ID", required=True, readonly=True)
+    type = fields.Char(required=True, readonly=True)
+    aggregate = fields.Char(required=True, readonly=True)
+    sequence = fields.Integer(required=True, readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    source = fields.Char(required=True, readonly=True)
+    subject = fields.Char(required=True, readonly=True)
+    label = fields.Char(string="Document", required=True, readonly=True)
+    occurred_at = fields.Datetime(required=True, readonly=True)
+    correlation_id = fields.Char(string="Correlation", required=True, readonly=True)
+    causation_id = fields.Char(string="Caused By", readonly=True)
+    actor = fields.Char(required=True, readonly=True)
+    data = fields.Json(required=True, readonly=True)
+    problem = fields.Text(
+        readonly=True, help="Why the content breaks its contract, if it does."
+    )
+    res_model = fields.Char(string="Model", required=True, readonly=True)
+    res_id = fields.Many2oneReference(
+        string="Record", model_field="res_model", required=True, readonly=True
+    )
+    title = fields.Char(string="What Happened", compute="_compute_title")
+    data_text = fields.Text(string="Content", compute="_compute_data_text")
+    delivery_ids = fields.One2many("finance.delivery", "event_id", "Deliveries")
+    delivery_state = fields.Selection(
+        [
+            ("none", "Nobody Subscribed"),
+            ("waiting", "On Its Way"),
+            ("delivered", "Delivered"),
+            ("failed", "Needs Attention"),
+        ],
+        compute="_compute_delivery_state",
+    )
+
+    _event_id_unique = models.UniqueIndex("(event_id)")
+    _aggregate_idx = models.Index("(aggregate, sequence)")
+    _correlation_idx = models.Index("(correlation_id)")
+    _record_idx = models.Index("(res_model, res_id)")
+    _company_idx = models.Index("(company_id, id DESC)")
+    _type_idx = models.Index("(type, id DESC)")
+
+    def init(self):
+        """Make the database refuse what the ORM must never do."""
+        self.env.cr.execute(
+            """
+            CREATE OR REPLACE FUNCTION finance_event_immutable() RETURNS trigger AS $$
+            BEGIN
+                IF current_setting('finance_hub.purge', true) = 'on'
+                   AND TG_OP = 'DELETE' THEN
+                    RETURN OLD;
+                END IF;
+                RAISE EXCEPTION 'finance_event is append-only'
+                    USING ERRCODE = 'insufficient_privilege';
+            END $$ LANGUAGE plpgsql;
+            CREATE OR REPLACE TRIGGER finance_event_immutable
+                BEFORE UPDATE OR DELETE ON finance_event
+                FOR EACH ROW EXECUTE FUNCTION finance_event_immutable();
+            """
+        )
+
+    # === COMPUTES === #
+
+    @api.depends("type")
+    def _compute_title(self):
+        for event in self:
+            # A type that is no longer published is still in the log.
+            known = EVENT_TYPES.get(event.type)
+            event.title = known.title if known else event.type
+
+    @api.depends("data")
+    def _compute_data_text(self):
+        for event in self:
+            event.data_text = json.dumps(event.data, indent=2, ensure_ascii=False)
+
+    @api.depends("delivery_ids.state")
+    def _compute_delivery_state(self):
+        for event in self:
+            states = set(event.delivery_ids.mapped("state")) - {"cancelled"}
+            if event.problem or "dead" in states:
+                event.delivery_state = "failed"
+            elif not states:
+                event.delivery_state = "none"
+            elif states == {"delivered"}:
+                event.delivery_state = "delivered"
+            else:
+                event.delivery_state = "waiting"
+
+    # === CRUD === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        raise UserError(
+            self.env._("Events are recorded by what happens, never by hand.")
+        )
+
+    def write(self, vals):
+        raise UserError(self.env._("An event that was recorded never changes."))
+
+    def unlink(self):
+        raise UserError(self.env._("An event that was recorded is never deleted."))
+
+    # === ACTIONS === #
+
+    def action_open_record(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+        }
+
+    def action_open_trace(self):
+        self.ensure_one()
+        return self.env["finance.trace.step"]._action_for(
+            self.correlation_id, self.label
+        )
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    def _body(self, values):
+        """Return the request body of an event: the same bytes at every attempt.
+
+        :param dict values: columns of the row, as read from the database
+        :return: a structured-mode CloudEvent, UTF-8 JSON
+        """
+        return structured(
+            Envelope(
+                id=values["event_id"],
+                source=values["source"],
+                type=values["type"],
+                subject=values["subject"],
+                time=values["occurred_at"],
+                datacontenttype="application/json",
+                dataschema=schema_uri(values["type"]),
+                dataclass=event_type(values["type"]).dataclass,
+                correlationid=values["correlation_id"],
+                causationid=values["causation_id"],
+                partitionkey=values["aggregate"],
+                sequence=sequence_text(values["sequence"]),
+                actor=values["actor"],
+                legalentity=str(values["company_id"]),
+                data=values["data"],
+            )
+        )

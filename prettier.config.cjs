@@ -1,0 +1,13 @@
+/** Formatting of XML, JavaScript and the like, as in the OCA. */
+module.exports = {
+    bracketSpacing: false,
+    printWidth: 88,
+    proseWrap: "always",
+    semi: true,
+    tabWidth: 4,
+    trailingComma: "es5",
+    xmlSelfClosingSpace: true,
+    xmlWhitespaceSensitivity: "strict",
+    plugins: [require.resolve("@prettier/plugin-xml", {paths: module.paths})],
+    overrides: [{files: ["*.yml", "*.yaml", "*.json", "*.css", "*.scss"], options: {tabWidth: 2}}],
+};

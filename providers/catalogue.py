@@ -1,0 +1,12 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The catalogue of providers. A new provider is one file and one line here."""
+
+from . import canonical
+from .base import Adapter
+
+_MODULES = (canonical,)
+
+#: Every adapter by the name a connector is set to.
+ADAPTERS: dict[str, Adapter] = {
+    module.ADAPTER.name: module.ADAPTER for module in _MODULES
+}

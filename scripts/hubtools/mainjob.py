@@ -1,0 +1,2 @@
+"""placeholder replaced below"""
+def main_job(*a): pass

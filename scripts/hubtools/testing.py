@@ -1,0 +1,283 @@
+"""All tests behind one command, and one honest count at its end.
+
+Three parts: the pure rooms under pytest, the addon's tests under Odoo's own runner,
+and the system tests under pytest against a real server. A part that cannot even
+start counts as a failure; a part that is not there counts nothing. The last line is
+``N passed, N failed``, and the exit code says the same.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .cluster import Cluster
+from .console import note, say, step, warn
+from .databases import Databases
+from .odoo import OdooRole
+from .process import require_port, tail
+from .provision import setup
+from .settings import ADDON, TEST_DATABASE, HubError, Settings
+
+PARTS = ("pure", "odoo", "system")
+
+_LOG_LINE = re.compile(
+    r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ "
+    r"(?P<level>[A-Z]+) (?P<database>\S+) (?P<logger>\S+): (?P<message>.*)$"
+)
+_RESULT = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests")
+_SKIPPED = re.compile(r"^skipped .*", re.IGNORECASE)
+_NOTES_SHOWN = 20
+_FAILURES_SHOWN = 30
+
+
+@dataclass
+class Result:
+    """What one part came to."""
+
+    part: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+def test(settings: Settings, parts: Sequence[str] | None, tags: str | None) -> int:
+    """Run the tests.
+
+    :param parts: which parts (default: all)
+    :param tags: Odoo's test tags (default: all of the addon's)
+    :return: the exit code
+    """
+    wanted = [part for part in PARTS if not parts or part in parts]
+    results = []
+    try:
+        setup(settings, "demo", "test", browser="odoo" in wanted)
+    except HubError as error:
+        print(f"\nError: {error}", file=sys.stderr, flush=True)
+        say("0 passed, 1 failed")
+        return 1
+    runs = {
+        "pure": lambda: _pure(settings),
+        "odoo": lambda: _odoo(settings, tags or settings.test_tags),
+        "system": lambda: _system(settings),
+    }
+    for part in wanted:
+        start = time.monotonic()
+        try:
+            result = runs[part]()
+        except HubError as error:
+            result = Result(part, failed=1, problems=[str(error)])
+        result.seconds = time.monotonic() - start
+        for problem in result.problems:
+            say(problem)
+        results.append(result)
+    return _conclude(results)
+
+
+def _conclude(results: list[Result]) -> int:
+    say()
+    for result in results:
+        skipped = f", {result.skipped} skipped" if result.skipped else ""
+        say(
+            f"{result.part:8} {result.passed:5} passed, {result.failed} failed{skipped}"
+            f"   in {result.seconds:.0f} s"
+        )
+    passed = sum(result.passed for result in results)
+    failed = sum(result.failed for result in results)
+    skipped = sum(result.skipped for result in results)
+    if not passed and not failed:
+        say("No test was found: that is no success.")
+        failed = 1
+    say(
+        f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
+    )
+    return 1 if failed else 0
+
+
+# === PYTEST === #
+def _pytest(settings: Settings, part: str, folder: Path, **env: str) -> Result:
+    """Run pytest on a folder that has a ``pytest.ini`` of its own.
+
+    The folder is the root of that run, so that pytest does not import the addon's
+    own ``__init__.py``, which needs Odoo.
+    """
+    result = Result(part)
+    if not list(folder.rglob("test_*.py")):
+        note(f"{part}: there are no tests in {folder.relative_to(settings.root)}")
+        return result
+    report = settings.run / f"pytest-{part}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    config = folder / "pytest.ini"
+    command = [
+        str(settings.venv_python),
+        "-m",
+        "pytest",
+        *(["-c", str(config)] if config.exists() else []),
+        f"--rootdir={folder}",
+        f"--junitxml={report}",
+        "-q",
+        *settings.pytest_args,
+        str(folder),
+    ]
+    with step(f"Tests: {part}"):
+        code = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env},
+            check=False,
+        ).returncode
+    if report.exists():
+        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+            total = int(suite.get("tests", 0))
+            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped = int(suite.get("skipped", 0))
+            result.failed += failed
+            result.skipped += skipped
+            result.passed += max(0, total - failed - skipped)
+    if code and not result.failed:
+        result.failed = 1
+        result.problems.append(f"{part}: pytest ended with exit code {code}.")
+    return result
+
+
+def _pure(settings: Settings) -> Result:
+    return _pytest(settings, "pure", settings.root / "tests" / "pure")
+
+
+def _system(settings: Settings) -> Result:
+    return _pytest(settings, "system", settings.root / "tests" / "system")
+
+
+# === ODOO === #
+def test_role(settings: Settings) -> OdooRole:
+    """The Odoo of its own test runner: one threaded process, no runner of jobs."""
+    return OdooRole(
+        settings,
+        "test",
+        TEST_DATABASE,
+        settings.test_port,
+        "HUB_TEST_PORT",
+        workers=0,
+        extra={"max_cron_threads": "0"},
+        extra_env={"ODOO_QUEUE_JOB_CHANNELS": "root:0"},
+    )
+
+
+def _odoo(settings: Settings, tags: str) -> Result:
+    """Install the addon on a fresh copy of the template and run its tests."""
+    result = Result("odoo")
+    if not (settings.root / "__manifest__.py").exists():
+        note("odoo: there is no __manifest__.py yet")
+        return result
+    role = test_role(settings)
+    require_port(role.port, role.port_variable, "Odoo's own tests")
+    databases = Databases(settings)
+    template = databases.platform_template(demo=False, chart=False)
+    with step(f"Tests: odoo ({tags})"):
+        databases.copy(template, role.database, role)
+        log = settings.logs / "odoo-test.log"
+        command = role.odoo.command(
+            "-c",
+            role.write_config(),
+            "-d",
+            role.database,
+            "--init",
+            ADDON,
+            "--test-tags",
+            tags,
+            "--stop-after-init",
+            # An addon that asks for nothing but what the template has must not
+            # find a page of somebody else's on the port.
+            f"--http-port={role.port}",
+        )
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as stream:
+            code = subprocess.run(
+                command,
+                cwd=settings.home,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **role.env},
+                check=False,
+            ).returncode
+    read_odoo_log(log, code, result)
+    if result.failed:
+        result.problems.append(f"The whole log is {log}.")
+    return result
+
+
+def _entries(log: Path) -> Iterator[tuple[str, str, str]]:
+    """Level, logger and whole text (with its traceback) of each log entry."""
+    entry: tuple[str, str, list[str]] | None = None
+    with log.open(errors="replace") as stream:
+        for line in stream:
+            found = _LOG_LINE.match(line.rstrip("\n"))
+            if found:
+                if entry:
+                    yield entry[0], entry[1], "\n".join(entry[2])
+                entry = (found["level"], found["logger"], [found["message"]])
+            elif entry:
+                entry[2].append(line.rstrip("\n"))
+    if entry:
+        yield entry[0], entry[1], "\n".join(entry[2])
+
+
+def read_odoo_log(log: Path, code: int, result: Result) -> None:
+    """Read the outcome of Odoo's test runner out of its log.
+
+    No success is believed without Odoo's own closing line and an exit code of 0:
+    a failed installation prints no such line.
+    """
+    failures, notes = [], []
+    summary = None
+    for level, logger, text in _entries(log):
+        first = text.split("\n", 1)[0]
+        closing = _RESULT.search(text)
+        if closing and logger == "odoo.tests.result":
+            summary = tuple(map(int, closing.groups()))
+        elif first.startswith(("FAIL: ", "ERROR: ")):
+            failures.append(text)
+        elif _SKIPPED.match(first) or ": skipped" in first.lower():
+            result.skipped += 1
+            notes.append(f"skipped: {first}")
+        elif level in ("WARNING", "ERROR", "CRITICAL") and (
+            ADDON in logger or ADDON in text or level != "WARNING"
+        ):
+            notes.append(f"{level} {logger}: {text}")
+    if notes:
+        warn(f"{len(notes)} remark(s) in Odoo's log:")
+        for text in notes[:_NOTES_SHOWN]:
+            lines = text.splitlines()
+            note("\n    ".join(lines[:1] + lines[-4:] if len(lines) > 5 else lines))
+    result.problems += failures[:_FAILURES_SHOWN]
+    if summary is None:
+        result.failed = 1
+        result.problems.append(
+            f"odoo: the tests did not run to their end (exit code {code}):\n{tail(log)}"
+        )
+        return
+    failed, errors, total = summary
+    result.failed = failed + errors
+    result.passed = max(0, total - result.failed - result.skipped)
+    if code and not result.failed:
+        result.failed = 1
+        result.problems.append(
+            f"odoo: all tests passed, but Odoo ended with exit code {code}:\n{tail(log)}"
+        )
+
+
+def stop_tests(settings: Settings) -> None:
+    """Drop the test database; the templates stay."""
+    role = test_role(settings)
+    if Cluster(settings).running():
+        Databases(settings).drop(role.database, role)

@@ -1,0 +1,88 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Every limit and default of the signing room, named once."""
+
+# === STANDARD WEBHOOKS 1.0.0 === #
+
+#: Accepted distance, in seconds and in both directions, between the time a
+#: message was signed and our clock (Standard Webhooks: five minutes).
+TOLERANCE_SECONDS = 300
+
+#: Size of the random part of the symmetric secrets we make, in bytes.
+SECRET_BYTES = 32
+
+#: Accepted sizes of a symmetric secret, in bytes (Standard Webhooks: 24 to 64).
+SECRET_MIN_BYTES = 24
+SECRET_MAX_BYTES = 64
+
+#: Ed25519 sizes in bytes: the seed, the public key, and the ``whsk_`` form, which
+#: is the seed followed by the public key.
+ED25519_SEED_BYTES = 32
+ED25519_PUBLIC_BYTES = 32
+ED25519_PRIVATE_BYTES = ED25519_SEED_BYTES + ED25519_PUBLIC_BYTES
+
+#: Longest message id we sign or accept. It is stored and indexed, so it is bounded.
+MESSAGE_ID_MAX_LENGTH = 256
+
+#: Longest decimal Unix time accepted in a header. Eleven digits last until the
+#: year 5138 and keep a hostile header from being turned into a huge integer.
+TIMESTAMP_MAX_DIGITS = 11
+
+#: Longest signature header that is looked at, in characters, and how many
+#: signatures in it are tried: a rotation needs two or three, never hundreds.
+SIGNATURE_HEADER_MAX_LENGTH = 8192
+SIGNATURES_MAX_COUNT = 32
+
+# === SECRET BOX === #
+
+#: Permission bits of a key file we create and of the folders made for it.
+KEY_FILE_MODE = 0o600
+KEY_FOLDER_MODE = 0o700
+
+#: Permission bits which must not be set on a key file: anything for group or others.
+KEY_FILE_FORBIDDEN_BITS = 0o077
+
+#: A key file is a few lines of text; anything larger is not one. In bytes.
+KEY_FILE_MAX_BYTES = 65536
+
+# === MASKING === #
+
+#: What stands in for the hidden part of a value.
+MASK = "****"
+
+#: How many characters at the end of a secret stay readable, so that two secrets
+#: can be told apart, and how long a secret must be before any of it is shown.
+MASK_VISIBLE_TAIL = 4
+MASK_MIN_LENGTH = 20
+
+#: An IBAN has 15 to 34 characters (ISO 13616); anything shorter is hidden in full.
+IBAN_MIN_LENGTH = 15
+
+#: Headers whose value is a secret, in lower case.
+SECRET_HEADERS = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "x-api-key",
+        "api-key",
+        "apikey",
+        "x-auth",
+        "x-amz-security-token",
+    }
+)
+
+#: A header whose name contains one of these is masked as well: a new provider's
+#: header is hidden before anybody thought of listing it.
+SECRET_HEADER_FRAGMENTS = (
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "api-key",
+    "api_key",
+    "apikey",
+    "access-key",
+    "credential",
+    "private-key",
+)

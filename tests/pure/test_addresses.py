@@ -1,0 +1,395 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+import asyncio
+import ipaddress
+import socket
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver
+from finance_hub.transport import (
+    AddressRefused,
+    check_address,
+    check_url,
+    parse_networks,
+)
+from finance_hub.transport.constants import METADATA_ADDRESSES
+from finance_hub.transport.resolver import GuardedResolver
+from hypothesis import given
+from hypothesis import strategies as st
+
+EVERYTHING = parse_networks("0.0.0.0/0, ::/0")
+LOOPBACK = parse_networks("127.0.0.0/8, ::1/128")
+
+
+def refused(code, function, *args, **kwargs):
+    with pytest.raises(AddressRefused) as caught:
+        function(*args, **kwargs)
+    assert caught.value.code == code
+    assert caught.value.message == str(caught.value)
+
+
+# === ADDRESSES === #
+
+PRIVATE = [
+    "10.0.0.1",
+    "10.255.255.255",
+    "100.64.0.1",
+    "100.127.255.254",
+    "127.0.0.1",
+    "127.255.255.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.8",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.1.1",
+    "198.18.0.1",
+    "198.19.255.255",
+    "198.51.100.7",
+    "203.0.113.7",
+    "::1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::FFFF:7f00:1",
+    "::127.0.0.1",
+    "100::1",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:db8::1",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",  # Teredo
+    "2002:7f00:1::1",  # 6to4 of 127.0.0.1
+    "2002:0808:0808::1",  # 6to4 of a public address
+    "64:ff9b::7f00:1",  # NAT64 of 127.0.0.1
+    "64:ff9b::8.8.8.8",
+    "64:ff9b:1::808:808",
+    "3fff::1",
+    "4000::1",
+    "5f00::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "fec0::1",
+]
+
+NEVER = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "169.254.0.1",
+    "169.254.255.255",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::ffff:169.254.1.1",
+    "::ffff:0.0.0.0",
+    "fe80::1",
+    "febf::1",
+    "ff02::1",
+    "64:ff9b::e000:1",  # NAT64 of multicast
+    "2002:a9fe:101::1",  # 6to4 of link-local
+]
+
+METADATA = [
+    *METADATA_ADDRESSES,
+    "::ffff:169.254.169.254",
+    "::ffff:a9fe:a9fe",
+    "::ffff:168.63.129.16",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a9fe:a9fe",
+    "2002:a9fe:a9fe::1",
+    "::169.254.169.254",
+    "2001:0:a9fe:a9fe::1",  # Teredo server
+    "2001:0:4136:e378:8000:63bf:5601:5601",  # Teredo client 169.254.169.254
+]
+
+PUBLIC = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "93.184.215.14",
+    "172.15.255.255",
+    "172.32.0.1",
+    "100.63.255.255",
+    "100.128.0.1",
+    "192.167.255.255",
+    "223.255.255.255",
+    "::ffff:8.8.8.8",
+    "2606:4700:4700::1111",
+    "2a00:1450:4001::200e",
+]
+
+MALFORMED = ["", "x", "1", "127.1", "0177.0.0.1", "1.2.3.4.5", "fe80::1%eth0", "::g", " 1.1.1.1"]
+
+
+@pytest.mark.parametrize("ip", PRIVATE)
+def test_private_addresses_pass_only_when_allowed(ip):
+    refused("address_refused", check_address, ip)
+    check_address(ip, EVERYTHING)
+
+
+@pytest.mark.parametrize("ip", NEVER)
+def test_some_addresses_never_pass(ip):
+    refused("address_refused", check_address, ip)
+    refused("address_refused", check_address, ip, EVERYTHING)
+
+
+@pytest.mark.parametrize("ip", METADATA)
+def test_metadata_services_never_pass(ip):
+    refused("metadata_refused", check_address, ip)
+    refused("metadata_refused", check_address, ip, EVERYTHING)
+
+
+@pytest.mark.parametrize("ip", PUBLIC)
+def test_public_addresses_pass(ip):
+    check_address(ip)
+
+
+@pytest.mark.parametrize("ip", MALFORMED)
+def test_malformed_addresses(ip):
+    refused("address_malformed", check_address, ip)
+
+
+def test_allowing_the_translator_does_not_allow_what_is_behind_it():
+    nat64 = parse_networks("64:ff9b::/96")
+    check_address("64:ff9b::8.8.8.8", nat64)
+    refused("address_refused", check_address, "64:ff9b::10.0.0.1", nat64)
+    refused("address_refused", check_address, "127.0.0.2", parse_networks("127.0.0.1"))
+
+
+@given(st.ip_addresses())
+def test_what_passes_is_public(address):
+    try:
+        check_address(str(address))
+    except AddressRefused:
+        return
+    inner = getattr(address, "ipv4_mapped", None) or address
+    assert inner.is_global and not inner.is_multicast
+
+
+@given(st.ip_addresses(v=4))
+def test_a_mapped_address_is_the_address(address):
+    def verdict(ip):
+        try:
+            check_address(ip)
+        except AddressRefused as error:
+            return error.code
+        return None
+
+    assert verdict(str(address)) == verdict(f"::ffff:{address}")
+
+
+# === NETWORKS === #
+
+
+def test_parse_networks():
+    assert parse_networks("127.0.0.0/8, ::1/128;10.1.2.3\n") == (
+        ipaddress.ip_network("127.0.0.0/8"),
+        ipaddress.ip_network("::1/128"),
+        ipaddress.ip_network("10.1.2.3/32"),
+    )
+    assert parse_networks("") == parse_networks(None) == ()
+    for text in ("10.0.0.1/8", "localhost", "10.0.0.0/33", "10.0.0.0/8 x"):
+        refused("network_malformed", parse_networks, text)
+
+
+# === URLS === #
+
+
+def test_a_url_is_taken_apart():
+    target = check_url("HTTPS://Hooks.Example.com:8443/in?x=1")
+    assert target.url == "https://hooks.example.com:8443/in?x=1"
+    assert (target.scheme, target.host, target.port) == (
+        "https",
+        "hooks.example.com",
+        8443,
+    )
+    assert target.path == "/in?x=1" and not target.literal
+    assert check_url("https://example.com").url == "https://example.com/"
+    assert check_url("https://example.com:443?a=b").url == "https://example.com/?a=b"
+    literal = check_url("https://[2606:4700:4700:0::1111]/")
+    assert literal.literal and literal.url == "https://[2606:4700:4700::1111]/"
+    assert check_url("https://xn--bcher-kva.example/").host == "xn--bcher-kva.example"
+    assert check_url("https://[::ffff:8.8.8.8]/").url == "https://8.8.8.8/"
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("", "url_malformed"),
+        (None, "url_malformed"),
+        ("example.com", "url_malformed"),
+        ("//example.com", "url_malformed"),
+        ("https:/example.com", "url_malformed"),
+        ("https://", "host_spelling"),
+        ("https:///path", "host_spelling"),
+        ("https://example.com/\n", "url_malformed"),
+        ("https://exa mple.com/", "url_malformed"),
+        (" https://example.com/", "url_malformed"),
+        ("https://example.com\\@127.0.0.1/", "url_malformed"),
+        ("https://example.com/" + "a" * 2048, "url_malformed"),
+        ("https://[::1/", "url_malformed"),
+        ("https://[::1]x/", "url_malformed"),
+        ("https://::1/", "port_refused"),
+        ("ftp://example.com/", "scheme_refused"),
+        ("file:///etc/passwd", "scheme_refused"),
+        ("gopher://example.com/", "scheme_refused"),
+        ("javascript://example.com/", "scheme_refused"),
+        ("http://example.com/", "http_refused"),
+        ("http://8.8.8.8/", "http_refused"),
+        ("https://user@example.com/", "userinfo_refused"),
+        ("https://user:pw@example.com/", "userinfo_refused"),
+        ("https://example.com@127.0.0.1/", "userinfo_refused"),
+        ("https://example.com/#x", "fragment_refused"),
+        ("https://example.com#", "fragment_refused"),
+        ("https://example.com./", "host_spelling"),
+        ("https://example..com/", "host_spelling"),
+        ("https://.example.com/", "host_spelling"),
+        ("https://-a.example/", "host_spelling"),
+        ("https://" + "a" * 64 + ".example/", "host_spelling"),
+        ("https://" + "a." * 130 + "example/", "host_spelling"),
+        ("https://ex%61mple.com/", "host_spelling"),
+        ("https://2130706433/", "host_spelling"),
+        ("https://0x7f000001/", "host_spelling"),
+        ("https://0x7f.0.0.1/", "host_spelling"),
+        ("https://0X7F.1/", "host_spelling"),
+        ("https://0177.0.0.1/", "host_spelling"),
+        ("https://017700000001/", "host_spelling"),
+        ("https://127.1/", "host_spelling"),
+        ("https://127.0.1/", "host_spelling"),
+        ("https://127.0.0.1./", "host_spelling"),
+        ("https://1.2.3.4.5/", "host_spelling"),
+        ("https://256.1.1.1/", "host_spelling"),
+        ("https://foo.0x/", "host_spelling"),
+        ("https://[fe80::1%25eth0]/", "host_spelling"),
+        ("https://[127.0.0.1]/", "host_spelling"),
+        ("https://[v1.x]/", "host_spelling"),
+        ("https://bücher.example/", "host_spelling"),
+        ("https://１２７.0.0.1/", "host_spelling"),
+        ("https://127。0。0。1/", "host_spelling"),
+        ("https://ⓛocalhost/", "host_spelling"),
+        ("https://example.com:0/", "port_refused"),
+        ("https://example.com:/", "port_refused"),
+        ("https://example.com:65536/", "port_refused"),
+        ("https://example.com:0443/", "port_refused"),
+        ("https://example.com:+443/", "port_refused"),
+        ("https://example.com:1:2/", "port_refused"),
+        ("https://example.com:25/", "port_refused"),
+        ("https://example.com:6379/", "port_refused"),
+        ("https://127.0.0.1/", "address_refused"),
+        ("https://[::1]/", "address_refused"),
+        ("https://[::ffff:127.0.0.1]/", "address_refused"),
+        ("https://[::ffff:7f00:1]:8443/", "address_refused"),
+        ("https://169.254.169.254/latest/meta-data/", "metadata_refused"),
+        ("https://[fd00:ec2::254]/", "metadata_refused"),
+    ],
+)
+def test_refused_urls(url, code):
+    refused(code, check_url, url)
+
+
+def test_allowed_networks_open_literals_and_plain_http():
+    assert check_url("http://127.0.0.1:8080/x", LOOPBACK).port == 8080
+    assert check_url("http://[::1]:8080/x", LOOPBACK).host == "::1"
+    assert check_url("http://[::ffff:127.0.0.1]/", LOOPBACK).host == "127.0.0.1"
+    refused("address_refused", check_url, "http://10.0.0.1/", LOOPBACK)
+    refused("http_refused", check_url, "http://localhost/", LOOPBACK)
+    assert check_url("http://receiver:8080/", allow_http=True).host == "receiver"
+    refused("metadata_refused", check_url, "http://169.254.169.254/", EVERYTHING)
+
+
+@given(st.text(max_size=60))
+def test_check_url_raises_nothing_else(text):
+    for url in (text, f"https://{text}", f"https://example.com{text}"):
+        try:
+            target = check_url(url)
+        except AddressRefused:
+            continue
+        assert check_url(target.url) == target
+
+
+# === RESOLVER === #
+
+
+class Names(AbstractResolver):
+    """Answers from a table, and counts the look-ups."""
+
+    def __init__(self, table):
+        self.table = table
+        self.asked = []
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        self.asked.append(host)
+        return [
+            {
+                "hostname": host,
+                "host": address,
+                "port": port,
+                "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+                "proto": 0,
+                "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            }
+            for address in self.table[host]
+        ]
+
+    async def close(self):
+        self.table = None
+
+
+def test_every_address_of_an_answer_is_checked():
+    async def main():
+        inner = Names(
+            {
+                "good": ["8.8.8.8", "2606:4700:4700::1111"],
+                "mixed": ["8.8.8.8", "10.0.0.1"],
+                "mapped": ["::ffff:127.0.0.1"],
+                "metadata": ["169.254.169.254"],
+                "none": [],
+            }
+        )
+        resolver = GuardedResolver(parse_networks("192.168.7.0/24"), inner)
+        assert [item["host"] for item in await resolver.resolve("good", 443)] == [
+            "8.8.8.8",
+            "2606:4700:4700::1111",
+        ]
+        for name in ("mixed", "mapped", "metadata"):
+            with pytest.raises(AddressRefused):
+                await resolver.resolve(name, 443)
+        with pytest.raises(OSError):
+            await resolver.resolve("none", 443)
+        await resolver.close()
+        assert inner.table is None
+
+    asyncio.run(main())
+
+
+def test_a_connection_goes_to_the_checked_address_and_nowhere_else():
+    async def main():
+        async def answer(_request):
+            return web.Response(text="here")
+
+        app = web.Application()
+        app.router.add_get("/", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        inner = Names({"receiver.test": ["127.0.0.1"]})
+        url = f"http://receiver.test:{port}/"
+        try:
+            guarded = aiohttp.TCPConnector(resolver=GuardedResolver((), inner))
+            async with aiohttp.ClientSession(connector=guarded) as session:
+                with pytest.raises(AddressRefused):
+                    await session.get(url)
+            inner.table = {"receiver.test": ["127.0.0.1"]}
+            inner.asked.clear()
+            allowed = aiohttp.TCPConnector(resolver=GuardedResolver(LOOPBACK, inner))
+            async with aiohttp.ClientSession(connector=allowed) as session:
+                async with session.get(url) as response:
+                    assert await response.text() == "here"
+            assert inner.asked == ["receiver.test"]
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(main())

@@ -1,0 +1,150 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Every limit and default of the transport room, named once."""
+
+from datetime import timedelta
+
+# === RETRIES === #
+
+#: Delay before each attempt, in seconds, the first included: at once, then 5 s,
+#: 5 min, 30 min, 2 h, 5 h, 10 h, 10 h. Eight attempts over about 28 hours, the
+#: schedule Standard Webhooks recommends.
+RETRY_SCHEDULE = (0, 5, 300, 1800, 7200, 18000, 36000, 36000)
+
+#: Jitter only ever adds, up to this share of the delay: it spreads retries after an
+#: outage and never comes earlier than promised.
+JITTER_SHARE = 0.20
+
+#: Longest wait a receiver can ask for with Retry-After. Up to here it is honoured in
+#: full; beyond it a receiver could park a delivery for years.
+RETRY_AFTER_MAX = timedelta(hours=24)
+
+#: More digits than this in Retry-After mean "longer than the maximum".
+RETRY_AFTER_MAX_DIGITS = 9
+
+#: Wait after a 429 without Retry-After, in seconds.
+THROTTLE_DELAY = 60
+
+#: A 429 uses up no attempt, but not for ever: after this many of them, or this long
+#: after the first attempt, it counts like any other failure.
+THROTTLES_MAX = 500
+THROTTLE_AGE_MAX = timedelta(days=7)
+
+#: Answers in the 400s which say "later" and are always retried: request timeout,
+#: conflict, too early, too many requests.
+RETRYABLE_CLIENT_ERRORS = frozenset({408, 409, 425, 429})
+
+# === OUTCOME === #
+
+#: How much of an answer's body is kept, in bytes.
+BODY_KEPT_BYTES = 64 * 1024
+
+# === ADDRESSES === #
+
+#: Longest URL of an endpoint, in characters.
+URL_MAX_LENGTH = 2048
+
+#: Longest host name and longest label in it, in characters (RFC 1035).
+HOST_MAX_LENGTH = 253
+LABEL_MAX_LENGTH = 63
+
+#: Port of each scheme when the URL names none.
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+#: Ports where no webhook receiver listens, but something that would misread an HTTP
+#: request does: the "bad ports" of the WHATWG Fetch standard, and databases.
+REFUSED_PORTS = frozenset(
+    {
+        *(1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77),
+        *(79, 87, 95, 101, 102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123),
+        *(135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530),
+        *(531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995),
+        *(1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566),
+        *(6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080),
+        *(1433, 1521, 3306, 5432, 6379, 11211, 27017),
+    }
+)
+
+#: Services which hand out machine credentials to whoever asks. Never reachable,
+#: whatever an administrator allows.
+METADATA_ADDRESSES = (
+    "169.254.169.254",  # AWS, Google Cloud, Azure, OpenStack, Oracle, DigitalOcean
+    "169.254.170.2",  # AWS container credentials
+    "169.254.170.23",  # AWS EKS pod identity
+    "169.254.0.23",  # Tencent Cloud
+    "169.254.42.42",  # Scaleway
+    "168.63.129.16",  # Azure platform services
+    "100.100.100.200",  # Alibaba Cloud
+    "192.0.0.192",  # Oracle Cloud, classic
+    "fd00:ec2::254",  # AWS
+    "fd00:ec2::23",  # AWS EKS pod identity
+    "fd20:ce::254",  # Google Cloud
+    "fd00:42::42",  # Scaleway
+)
+
+#: Networks which no allow-list opens: "this host", link-local (where metadata
+#: services live), multicast, class E and broadcast. Nobody's receiver is there.
+NEVER_NETWORKS = {
+    "0.0.0.0/8": "this host",
+    "169.254.0.0/16": "link-local",
+    "224.0.0.0/4": "multicast",
+    "240.0.0.0/4": "reserved (class E)",
+    "::/128": "unspecified",
+    "fe80::/10": "link-local",
+    "ff00::/8": "multicast",
+}
+
+#: Networks which are refused unless an administrator allows them (IANA special
+#: purpose registries).
+REFUSED_NETWORKS = {
+    "10.0.0.0/8": "private (RFC 1918)",
+    "100.64.0.0/10": "carrier-grade NAT",
+    "127.0.0.0/8": "loopback",
+    "172.16.0.0/12": "private (RFC 1918)",
+    "192.0.0.0/24": "protocol assignments",
+    "192.0.2.0/24": "documentation",
+    "192.88.99.0/24": "6to4 relay",
+    "192.168.0.0/16": "private (RFC 1918)",
+    "198.18.0.0/15": "benchmarking",
+    "198.51.100.0/24": "documentation",
+    "203.0.113.0/24": "documentation",
+    "::1/128": "loopback",
+    "::/96": "IPv4-compatible",
+    "64:ff9b::/96": "NAT64",
+    "64:ff9b:1::/48": "local NAT64",
+    "100::/64": "discard only",
+    "2001::/32": "Teredo",
+    "2001:2::/48": "benchmarking",
+    "2001:10::/28": "ORCHID",
+    "2001:20::/28": "ORCHID",
+    "2001:db8::/32": "documentation",
+    "2002::/16": "6to4",
+    "3fff::/20": "documentation",
+    "fc00::/7": "unique local",
+    "fec0::/10": "site-local",
+}
+
+#: The only IPv6 block given out for the public internet.
+GLOBAL_UNICAST_V6 = "2000::/3"
+
+# === SCHEDULES OF ENDPOINTS === #
+
+#: Most attempts, and longest delay in seconds (a week), an endpoint may ask for.
+SCHEDULE_MAX_LENGTH = 50
+SCHEDULE_MAX_DELAY = 7 * 24 * 3600
+
+# === ENGINE === #
+
+#: Outcomes are recorded when there are this many, or when the oldest has waited this
+#: long (seconds): few transactions, and little to send twice after a crash.
+RECORD_BATCH = 500
+RECORD_INTERVAL = 0.1
+
+#: Shortest wait for progress (seconds), so that a due batch never spins the loop.
+MIN_PAUSE = 0.005
+
+#: A lane stops after this long (seconds) and hands back the rest, so that one slow
+#: aggregate cannot hold rows claimed long ago.
+LANE_BUDGET = 5.0
+
+#: How long the addresses of a host name are believed (seconds).
+DNS_TTL = 30

@@ -1,0 +1,70 @@
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What one attempt to send came to."""
+
+from dataclasses import dataclass, field
+
+from . import constants as const
+
+#: Why there was no usable answer: code to its meaning.
+ERRORS = {
+    "timeout": "no answer in time",
+    "connect": "no connection, or it broke off",
+    "tls": "the TLS certificate or handshake was refused",
+    "dns": "the host name could not be resolved",
+    "address_refused": "the address guard refused the URL or its address",
+    "redirect": "the answer was a redirect, which is not followed",
+    "too_large": "the request or the answer exceeds a limit",
+    "protocol": "the answer was not valid HTTP",
+    "cancelled": "the hub was stopped while sending",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt, as the attempt log keeps it.
+
+    Either ``status`` or ``error`` is set; both when an answer came which is a failure
+    for another reason than its status (``redirect``, ``too_large``).
+
+    :ivar status: HTTP status, ``None`` without an answer.
+    :ivar error: a key of :data:`ERRORS`, ``None`` with a regular answer.
+    :ivar headers: headers of the answer, as received.
+    :ivar body: the first 64 KiB of the answer's body.
+    :ivar truncated: whether the body was longer.
+    :ivar started_at: when the attempt began, Unix seconds.
+    :ivar duration_ms: how long it took, milliseconds.
+    :ivar remote_ip: the address connected to, ``None`` if there was none.
+    :ivar phases: milliseconds by phase: ``dns``, ``connect``, ``tls``, ``wait``…
+    :ivar detail: technical detail for the log, without secrets.
+    """
+
+    status: int | None = None
+    error: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    truncated: bool = False
+    started_at: float = 0.0
+    duration_ms: float = 0.0
+    remote_ip: str | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+    detail: str = ""
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the receiver took the message: an answer in the 200s."""
+        return (
+            self.error is None and self.status is not None and 200 <= self.status < 300
+        )
+
+    def header(self, name: str) -> str | None:
+        """Return a header of the answer; the name is case-insensitive."""
+        wanted = name.lower()
+        return next(
+            (value for key, value in self.headers.items() if key.lower() == wanted),
+            None,
+        )
+
+
+def truncate_body(body: bytes) -> tuple[bytes, bool]:
+    """Return what is kept of a body, and whether something was cut off."""
+    return body[: const.BODY_KEPT_BYTES], len(body) > const.BODY_KEPT_BYTES

@@ -1,0 +1,2 @@
+from . import finance_correct_wizard
+from . import finance_reason_wizard
