@@ -38,6 +38,10 @@ bench: ## run the benchmarks
 lint: ## run all linters
 	@$(HUB) lint
 
+.PHONY: format
+format: ## let the linters correct what they can
+	@$(HUB) lint --fix
+
 .PHONY: wheel
 wheel: ## build the wheel into dist/
 	@$(HUB) wheel

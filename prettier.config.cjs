@@ -1,4 +1,8 @@
-/** Formatting of XML, JavaScript and the like, as in the OCA. */
+/**
+ * Formatting of XML, JavaScript and the like, as in the OCA.
+ *
+ * The plugin lives where `make lint` installs it; NODE_PATH says where.
+ */
 module.exports = {
     bracketSpacing: false,
     printWidth: 88,
@@ -8,6 +12,11 @@ module.exports = {
     trailingComma: "es5",
     xmlSelfClosingSpace: true,
     xmlWhitespaceSensitivity: "strict",
-    plugins: [require.resolve("@prettier/plugin-xml", {paths: module.paths})],
-    overrides: [{files: ["*.yml", "*.yaml", "*.json", "*.css", "*.scss"], options: {tabWidth: 2}}],
+    plugins: [require.resolve("@prettier/plugin-xml")],
+    overrides: [
+        {
+            files: ["*.yml", "*.yaml", "*.json", "*.css", "*.scss"],
+            options: {tabWidth: 2},
+        },
+    ],
 };

@@ -6,7 +6,7 @@ with ``Z``, a date is ISO 8601, an id is an opaque string.
 """
 
 import re
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Annotated, Any, TypeVar
 
@@ -167,11 +167,11 @@ def money_string(value: float | int | str | Decimal, decimals: int = 2) -> str:
     """Return an amount out of the books as the contracts' decimal string.
 
     :param value: the amount; a float is read as the decimal it prints as.
-    :param decimals: digits after the point, those of the currency; 0 to 6.
+    :param decimals: digits after the point, those of the currency; beyond six the
+        amount is rounded to six, which is all the contracts can say.
     :raises ValueError: when it is no finite number or has too many digits.
     """
-    if not 0 <= decimals <= const.MONEY_MAX_SCALE:
-        raise ValueError(f"decimals has to be 0 to {const.MONEY_MAX_SCALE}.")
+    decimals = min(max(decimals, 0), const.MONEY_MAX_SCALE)
     with localcontext() as context:
         context.prec = 2 * const.MONEY_MAX_DIGITS
         try:
@@ -233,7 +233,7 @@ def _utc_datetime(value: Any) -> datetime:
     if value.tzinfo is None:
         raise ValueError("The time has no zone. Add Z for UTC.")
     try:
-        return value.astimezone(timezone.utc)
+        return value.astimezone(UTC)
     except OverflowError:
         raise ValueError("There is no such time in UTC.") from None
 
@@ -245,7 +245,7 @@ def utc_text(value: datetime) -> str:
     """
     if value.tzinfo is None:
         raise ValueError("The time has no zone.")
-    return value.astimezone(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def _plain_date(value: Any) -> date:

@@ -10,8 +10,12 @@ import re
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
-from pydantic import model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    model_validator,
+)
 
 from . import constants as const
 from .base import Contract, ContractError, UtcDateTime, has_unstorable, validate
@@ -86,7 +90,14 @@ class Envelope(Contract):
     actor: _Extension | None = None
     legalentity: _Extension | None = None
     dataclass: _Extension | None = None
-    data: dict[str, Any] | None = Field(default=None)
+    data: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_null(cls, data):
+        if isinstance(data, dict):
+            return {name: value for name, value in data.items() if value is not None}
+        return data
 
     @model_validator(mode="after")
     def _check_extensions(self):
@@ -98,7 +109,7 @@ class Envelope(Contract):
                     "Names of extension attributes are lower-case letters and digits, "
                     f"at most {const.EXTENSION_NAME_MAX_LENGTH}."
                 )
-            if not isinstance(value, str | int | None):
+            if not isinstance(value, str | int):
                 raise ValueError(
                     "The value of an extension attribute is a text, a whole number or "
                     "true or false."

@@ -50,14 +50,14 @@ class Adapter:
 
 def lower_headers(headers: Mapping) -> dict[str, str]:
     """Return headers under lower-case names, values as stripped text."""
-    found = {}
+    found: dict[str, str] = {}
     for name, value in headers.items():
-        if isinstance(name, bytes):
-            name = name.decode("latin-1")
-        if isinstance(value, bytes):
-            value = value.decode("latin-1")
-        found.setdefault(str(name).lower(), str(value).strip(" \t"))
+        found.setdefault(_text(name).lower(), _text(value).strip(" \t"))
     return found
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def bounded_id(text: str) -> str:

@@ -325,8 +325,7 @@ def page(receiver: Receiver) -> str:
     report = receiver.report({"limit": "0"})
     names = ("total", "accepted", "failed", "refused", "unique", "duplicates")
     figures = "".join(
-        f'<div class="figure"><b>{report["counts"][name]}</b>'
-        f"<span>{name}</span></div>"
+        f'<div class="figure"><b>{report["counts"][name]}</b><span>{name}</span></div>'
         for name in names
     )
     now = receiver.behaviour.mode

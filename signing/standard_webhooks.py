@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from . import constants as const
 
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105
 PRIVATE_PREFIX = "whsk_"
 PUBLIC_PREFIX = "whpk_"
 
@@ -130,7 +130,8 @@ def _symmetric_key(secret: str) -> bytes:
         raise VerificationError(
             "bad_secret",
             f"The secret holds {len(key)} bytes; Standard Webhooks asks for "
-            f"{const.SECRET_MIN_BYTES} to {const.SECRET_MAX_BYTES}. Generate a new one.",
+            f"{const.SECRET_MIN_BYTES} to {const.SECRET_MAX_BYTES}. Generate a new "
+            "one.",
         )
     return key
 
@@ -306,9 +307,8 @@ def _pick_headers(headers: Mapping) -> tuple[str, str, str]:
     wanted = {name for family in _HEADER_FAMILIES for name in family}
     found: dict[str, str] = {}
     for name, value in headers.items():
-        if isinstance(name, bytes):
-            name = name.decode("latin-1")
-        key = name.lower() if isinstance(name, str) else None
+        text_name = name.decode("latin-1") if isinstance(name, bytes) else str(name)
+        key = text_name.lower()
         if key not in wanted:
             continue
         text = _header_text(key, value)
@@ -338,8 +338,7 @@ def _verification_keys(secrets: Sequence[str]):
         secrets = (secrets,)
     symmetric: list[bytes] = []
     public: list[Ed25519PublicKey] = []
-    for secret in secrets or ():
-        secret = _check_secret_text(secret)
+    for secret in map(_check_secret_text, secrets or ()):
         if secret.startswith(SECRET_PREFIX):
             symmetric.append(_symmetric_key(secret))
         elif secret.startswith(PUBLIC_PREFIX):

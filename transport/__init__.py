@@ -32,17 +32,17 @@ from .retry import (
 from .schedule import format_schedule, parse_schedule
 
 __all__ = [
-    "AddressRefused",
     "DEAD",
     "DEADLETTER_CODE",
     "DELIVERED",
-    "Decision",
     "ERRORS",
-    "Explanation",
     "GONE",
-    "Outcome",
     "RETRY",
     "RETRY_SCHEDULE",
+    "AddressRefused",
+    "Decision",
+    "Explanation",
+    "Outcome",
     "Target",
     "check_address",
     "check_schedule",

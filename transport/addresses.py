@@ -36,7 +36,7 @@ _URL = re.compile(
 )
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _UNSAFE = frozenset('\\"<>^`{|}')
-_AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?P<colon>:(?P<port>.*))?")
+_AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?P<colon>:(?P<port>.*))?")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 # What WHATWG calls "ends in a number": such a host is an IPv4 address or nothing.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -308,9 +308,7 @@ def _check_host(host: str) -> tuple[str, Address | None]:
         except ValueError:
             raise _spelling(host) from None
         mapped = address.ipv4_mapped
-        return (
-            (str(mapped), mapped) if mapped is not None else (str(address), address)
-        )
+        return (str(mapped), mapped) if mapped is not None else (str(address), address)
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         # 127.1, 2130706433, 0x7f.1 and 0177.0.0.1 all mean 127.0.0.1 to some programs.

@@ -178,7 +178,7 @@ class Engine:
             await asyncio.wait_for(
                 self._progress.wait(), max(pause, const.MIN_PAUSE)
             )
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass
 
     async def _flush(self, executor):

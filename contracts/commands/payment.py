@@ -6,8 +6,16 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from .. import constants as const
-from ..base import Contract, CurrencyCode, Identifier, LongText, PositiveMoney
-from ..base import Text, UtcDateTime, single_line
+from ..base import (
+    Contract,
+    CurrencyCode,
+    Identifier,
+    LongText,
+    PositiveMoney,
+    Text,
+    UtcDateTime,
+    single_line,
+)
 from .command_type import CommandType
 
 _Metadata = dict[

@@ -77,9 +77,7 @@ def match(pattern: str, name: str) -> bool:
 
 
 def _same(wanted: list[str], parts: list[str]) -> bool:
-    return all(
-        want in ("*", part) for want, part in zip(wanted, parts, strict=False)
-    )
+    return all(want in ("*", part) for want, part in zip(wanted, parts, strict=False))
 
 
 def matching(pattern: str) -> tuple[str, ...]:

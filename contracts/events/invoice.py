@@ -3,8 +3,16 @@
 
 from typing import Annotated, Any, Literal
 
-from ..base import Contract, CurrencyCode, Description, Identifier, Label, Money
-from ..base import PlainDate, Quantity
+from ..base import (
+    Contract,
+    CurrencyCode,
+    Description,
+    Identifier,
+    Label,
+    Money,
+    PlainDate,
+    Quantity,
+)
 from .event_type import EventType
 from .parties import (
     CANONICAL_STATE,
@@ -118,7 +126,9 @@ _LINE_SAMPLE = {
 }
 
 
-def _sample(document_type: str, direction: str, number: str, **changes: Any) -> dict[str, Any]:
+def _sample(
+    document_type: str, direction: str, number: str, **changes: Any
+) -> dict[str, Any]:
     return {
         "id": "1017",
         "document_type": document_type,

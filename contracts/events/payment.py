@@ -3,8 +3,15 @@
 
 from typing import Annotated, Any, Literal
 
-from ..base import Contract, CurrencyCode, Description, Identifier, Label, Money
-from ..base import PlainDate
+from ..base import (
+    Contract,
+    CurrencyCode,
+    Description,
+    Identifier,
+    Label,
+    Money,
+    PlainDate,
+)
 from .event_type import EventType
 from .parties import (
     CANONICAL_STATE,

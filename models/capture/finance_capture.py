@@ -66,7 +66,7 @@ class FinanceCapture(models.AbstractModel):
         if not records:
             return
         notes = self._precommit_data().setdefault(NOTES, [])
-        notes.append((records._name, tuple(records.ids), transition, self._origin()))
+        notes.append((records._name, tuple(records.ids), transition, self._who_and_why()))
 
     @api.model
     def _snapshot(self, records, field_name):
@@ -91,7 +91,7 @@ class FinanceCapture(models.AbstractModel):
             [unknown],
         )
         found = dict(self.env.cr.fetchall())
-        origin = self._origin()
+        origin = self._who_and_why()
         for record_id in unknown:
             values[record_id] = (found.get(record_id), origin)
 
@@ -100,12 +100,12 @@ class FinanceCapture(models.AbstractModel):
         """Remember that ``records`` were created in this transaction."""
         key = (records._name, field_name)
         values = self._precommit_data().setdefault(SNAPSHOTS, {}).setdefault(key, {})
-        origin = self._origin()
+        origin = self._who_and_why()
         for record_id in records.ids:
             values.setdefault(record_id, (None, origin))
 
     @api.model
-    def _origin(self):
+    def _who_and_why(self):
         """Return (actor, correlation id, causation id) of what happens now."""
         context = self.env.context
         return (

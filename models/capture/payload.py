@@ -103,10 +103,10 @@ def payment(record):
         "currency": record.currency_id.name,
         "date": _date(record.date),
         "method": record.payment_method_line_id.name or None,
+        "reference": record.payment_reference or record.memo or None,
         "provider_ref": record.finance_provider_ref or None,
         "counterparty": counterparty(record.partner_id.commercial_partner_id),
         "legal_entity": legal_entity(record.company_id),
-        "memo": record.memo or None,
         "journal_code": record.journal_id.code or None,
         "documents": [_link(invoice) for invoice in documents],
     }

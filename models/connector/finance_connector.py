@@ -199,6 +199,7 @@ class FinanceConnector(models.Model):
                 "approved_by_id": False,
             }
         )
+        return True
 
     def action_approve(self):
         """Put the connector live: a second person's decision."""
@@ -215,6 +216,7 @@ class FinanceConnector(models.Model):
                 )
             connector._check_ready()
         self.sudo().write({"state": "live", "approved_by_id": self.env.user.id})
+        return True
 
     def action_reject(self):
         """Send the connector back to its administrator."""
@@ -222,6 +224,7 @@ class FinanceConnector(models.Model):
         for connector in self:
             connector._expect_state("in_review")
         self.sudo().write({"state": "draft"})
+        return True
 
     def action_suspend(self):
         """Stop sending and accepting; what arrives meanwhile is kept."""
@@ -231,6 +234,7 @@ class FinanceConnector(models.Model):
         for connector in self:
             connector._expect_state("live")
         self.sudo().write({"state": "suspended"})
+        return True
 
     def action_resume(self):
         """Go on sending and accepting."""
@@ -241,6 +245,7 @@ class FinanceConnector(models.Model):
             connector._expect_state("suspended")
         self.sudo().write({"state": "live"})
         self.env["finance.delivery"]._wake_after_commit()
+        return True
 
     def action_retire(self):
         """End the connection for good."""
@@ -248,6 +253,7 @@ class FinanceConnector(models.Model):
         for connector in self:
             connector._expect_state("draft", "in_review", "live", "suspended")
         self.write({"state": "retired"})
+        return True
 
     def action_open_exceptions(self):
         self.ensure_one()

@@ -146,6 +146,7 @@ class FinanceCredential(models.Model):
                 "secret_hint": False,
             }
         )
+        return True
 
     @api.model
     def action_reencrypt(self):

@@ -158,12 +158,14 @@ class FinanceEndpoint(models.Model):
         """Stop sending to this endpoint; what is due is kept."""
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
         self._suspend(self.env._("by %s", self.env.user.name))
+        return True
 
     def action_resume(self):
         """Send again, beginning with what was kept."""
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
         self.sudo().write({"state": "live", "suspended_reason": False})
         self.env["finance.delivery"]._wake_after_commit()
+        return True
 
     # === BUSINESS METHODS === #
 

@@ -166,6 +166,7 @@ class FinanceException(models.Model):
             exception.sudo().write({"state": "in_progress"})
             exception._log_action(self.env._("Tried again"))
             retryable.action_retry()
+        return True
 
     def action_correct(self):
         """Open the form in which the command is corrected."""
@@ -178,6 +179,7 @@ class FinanceException(models.Model):
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
         self.sudo().write({"user_id": self.env.user.id})
+        return True
 
     def action_cancel(self):
         """Ask for the reason with which the exceptions are cancelled."""

@@ -96,6 +96,7 @@ class FinanceCommand(models.Model):
         if not commands:
             raise UserError(self.env._("Only failed commands can be tried again."))
         commands.sudo()._resubmit()
+        return True
 
     def action_correct(self):
         """Open the form in which a failed command is corrected."""
@@ -203,12 +204,12 @@ class FinanceCommand(models.Model):
         """
         self.ensure_one()
         try:
+            handler = self._handler()
+            content = parse_command(self.type, self.data)
+            self.business_key = business_key(content)
+            if self._already_applied(content):
+                return
             with self.env.cr.savepoint():
-                handler = self._handler()
-                content = parse_command(self.type, self.data)
-                self.business_key = business_key(content)
-                if self._already_applied(content):
-                    return
                 handler._handle(self, content)
                 self.write(
                     {
@@ -257,17 +258,22 @@ class FinanceCommand(models.Model):
         )
         if not earlier:
             return False
-        self._handler()._check_same(parse_command(earlier.type, earlier.data), content)
         self.write(
             {
-                "state": "ignored",
-                "error": self.env._("The same was applied before: %s", earlier.title),
                 "correlation_id": earlier.correlation_id,
                 "transaction_id": earlier.transaction_id.id,
                 "res_model": earlier.res_model,
                 "res_id": earlier.res_id,
             }
         )
+        self._handler()._check_same(parse_command(earlier.type, earlier.data), content)
+        self.write(
+            {
+                "state": "ignored",
+                "error": self.env._("The same was applied before: %s", earlier.title),
+            }
+        )
+        self._exceptions()._resolve(self.env._("The same was applied before"))
         return True
 
     def _fail(self, error):
@@ -289,7 +295,7 @@ class FinanceCommand(models.Model):
             record=self,
             connector=self.connector_id,
             # A correction of a command is the same case as the command.
-            fingerprint=f"command:{self._origin().id}",
+            fingerprint=f"command:{self._first_command().id}",
             summary=self.env._(
                 "%(title)s from %(connector)s: %(cause)s",
                 title=self.title,
@@ -302,7 +308,7 @@ class FinanceCommand(models.Model):
             currency=currency,
         )
 
-    def _origin(self):
+    def _first_command(self):
         """Return the command that this one is the last correction of."""
         command = self
         while command.corrected_from_id:

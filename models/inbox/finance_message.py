@@ -128,6 +128,7 @@ class FinanceMessage(models.Model):
             {"state": "received", "attempt_count": 0, "next_attempt_at": False}
         )
         self._wake_after_commit()
+        return True
 
     def action_open_trace(self):
         self.ensure_one()

@@ -1,43 +1,44 @@
 from odoo import api, fields, models
 
-# Each stage of the way of the data, as rows of one timeline. Columns: kind, moment,
-# words, state, model, id, company, correlation id. A new stage is one more SELECT.
+# Each stage of the way of the data, as rows of one timeline. Columns: kind, key within
+# the kind, moment, words, state, model, id, company, correlation id. A new stage is one
+# more SELECT.
 STAGES = """
-    SELECT 'document', m.create_date, COALESCE(m.name, '/'), m.state::varchar,
+    SELECT 'document', m.id, m.create_date, COALESCE(m.name, '/'), m.state::varchar,
            'account.move', m.id, m.company_id, m.finance_correlation_id
       FROM account_move m
      WHERE m.finance_correlation_id IS NOT NULL AND m.origin_payment_id IS NULL
      UNION ALL
-    SELECT 'payment', p.create_date, COALESCE(p.name, p.memo, '/'), p.state,
+    SELECT 'payment', p.id, p.create_date, COALESCE(p.name, p.memo, '/'), p.state,
            'account.payment', p.id, p.company_id, p.finance_correlation_id
       FROM account_payment p
      WHERE p.finance_correlation_id IS NOT NULL
      UNION ALL
-    SELECT 'event', e.occurred_at, e.type || ' · ' || e.label, NULL,
+    SELECT 'event', e.id, e.occurred_at, e.type || ' · ' || e.label, NULL,
            'finance.event', e.id, e.company_id, e.correlation_id
       FROM finance_event e
      UNION ALL
-    SELECT 'delivery', COALESCE(d.delivered_at, d.created_at),
+    SELECT 'delivery', d.id, COALESCE(d.delivered_at, d.created_at),
            e.type || ' → ' || n.name, d.state,
            'finance.delivery', d.id, d.company_id, e.correlation_id
       FROM finance_event e
       JOIN finance_delivery d ON d.event_id = e.id
       JOIN finance_endpoint n ON n.id = d.endpoint_id
      UNION ALL
-    SELECT 'message', g.received_at, g.external_id, g.state,
+    SELECT 'message', g.id, g.received_at, g.external_id, g.state,
            'finance.message', g.id, g.company_id, g.correlation_id
       FROM finance_message g
      UNION ALL
-    SELECT 'command', c.create_date, c.type || COALESCE(' · ' || c.error, ''), c.state,
+    SELECT 'command', c.id, c.create_date, c.type || COALESCE(' · ' || c.error, ''), c.state,
            'finance.command', c.id, c.company_id, c.correlation_id
       FROM finance_command c
      UNION ALL
-    SELECT 'transition', t.create_date, t.axis || ': ' || t.status, NULL,
+    SELECT 'transition', t.id, t.create_date, t.axis || ': ' || t.status, NULL,
            'finance.transaction', t.transaction_id, x.company_id, x.correlation_id
       FROM finance_transaction x
       JOIN finance_transition t ON t.transaction_id = x.id
      UNION ALL
-    SELECT 'exception', q.opened_at, q.code || ' · ' || q.summary, q.state,
+    SELECT 'exception', q.id, q.opened_at, q.code || ' · ' || q.summary, q.state,
            'finance.exception', q.id, q.company_id, q.correlation_id
       FROM finance_exception q
 """
@@ -78,11 +79,12 @@ class FinanceTraceStep(models.Model):
             f"WHEN '{kind}' THEN {rank}" for rank, (kind, _label) in enumerate(KINDS)
         )
         return f"""
-            SELECT s.res_id * {len(KINDS)}::bigint + CASE s.kind {ranks} END AS id,
+            SELECT s.key * {len(KINDS)}::bigint + CASE s.kind {ranks} END AS id,
                    CASE s.kind {ranks} END AS kind_rank,
-                   s.*
+                   s.kind, s.moment, s.label, s.status, s.res_model, s.res_id,
+                   s.company_id, s.correlation_id
               FROM ({STAGES}) AS s (
-                   kind, moment, label, status, res_model, res_id, company_id,
+                   kind, key, moment, label, status, res_model, res_id, company_id,
                    correlation_id)
         """
 

@@ -38,7 +38,7 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
         handler = self.with_context(finance_correlation_id=correlation_id)
         residual = invoice.amount_residual
 
-        payment = handler._register(command, content, invoice, currency, method_line)
+        payment = handler._book_payment(command, content, invoice, currency, method_line)
         transaction = handler.env["finance.transaction"]._for(
             command, content.provider_ref, float(content.amount), currency
         )
@@ -169,7 +169,7 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
 
     # === WHAT IS DONE === #
 
-    def _register(self, command, content, invoice, currency, method_line):
+    def _book_payment(self, command, content, invoice, currency, method_line):
         payment = self.env["account.payment"].create(
             {
                 "payment_type": "inbound",

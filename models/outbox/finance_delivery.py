@@ -142,6 +142,7 @@ class FinanceDelivery(models.Model):
                 )
             )
         deliveries.sudo()._rearm()
+        return True
 
     def action_cancel(self):
         """Give a delivery up for good, so that what waits behind it can go."""
@@ -154,6 +155,7 @@ class FinanceDelivery(models.Model):
         deliveries.sudo().write({"state": "cancelled", "exception_id": False})
         exceptions.sudo()._resolve_if_done(self.env._("Deliveries cancelled"))
         self._wake_after_commit()
+        return True
 
     def action_open_event(self):
         self.ensure_one()

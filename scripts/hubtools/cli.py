@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--tags", help="Odoo test tags instead of HUB_TEST_TAGS")
     sub = command("bench", _bench, "run the benchmarks")
     sub.add_argument("arguments", nargs=argparse.REMAINDER)
-    command("lint", _lint, "run all linters")
+    sub = command("lint", _lint, "run all linters")
+    sub.add_argument("--fix", action="store_true", help="correct what can be corrected")
     sub = command("lint-tool", _lint_tool, "run one linter (used by pre-commit)")
     sub.add_argument("tool")
     sub.add_argument("files", nargs=argparse.REMAINDER)
@@ -117,10 +118,10 @@ def _bench(settings: Settings, options) -> int:
     return bench(settings, options.arguments)
 
 
-def _lint(settings: Settings, _options) -> int:
+def _lint(settings: Settings, options) -> int:
     from .linting import lint
 
-    return lint(settings)
+    return lint(settings, fix=options.fix or settings.lint_fix)
 
 
 def _lint_tool(settings: Settings, options) -> int:

@@ -88,7 +88,9 @@ class Cluster:
                 f"PostgreSQL may not run as root and there is no user {PG_OS_USER}. "
                 "Install the package postgresql, or run this as an ordinary user."
             ) from None
-        groups = [group.gr_gid for group in grp.getgrall() if PG_OS_USER in group.gr_mem]
+        groups = [
+            group.gr_gid for group in grp.getgrall() if PG_OS_USER in group.gr_mem
+        ]
         return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": groups}
 
     def _call(self, program: str, *arguments: str | Path, what: str, **options) -> str:

@@ -63,9 +63,8 @@ def addon_digest(settings: Settings) -> str:
     parts: list[str | Path] = []
     for folder, folders, files in os.walk(settings.root):
         folders[:] = sorted(name for name in folders if name not in _NOT_INSTALLED)
-        if Path(folder) == settings.root:
-            files = ["__manifest__.py", "__init__.py"]
-        for name in sorted(files):
+        top = Path(folder) == settings.root
+        for name in ("__init__.py", "__manifest__.py") if top else sorted(files):
             path = Path(folder) / name
             if path.is_file() and not name.endswith(".pyc"):
                 parts += [str(path.relative_to(settings.root)), path]

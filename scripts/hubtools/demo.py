@@ -178,4 +178,3 @@ def _script(settings: Settings, script: Path, arguments: list[str]) -> int:
         env=env,
         check=False,
     ).returncode
-

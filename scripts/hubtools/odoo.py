@@ -8,7 +8,6 @@ import configparser
 import os
 import secrets
 import shutil
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,7 +101,9 @@ class Odoo:
             _series, folders = self._ask()
             paths += [folder for folder in folders if folder.is_dir()]
         # The copy out of our lock file, unless the given Odoo brings its own.
-        paths += sorted((settings.venv / "lib").glob("python3*/site-packages/odoo/addons"))
+        paths += sorted(
+            (settings.venv / "lib").glob("python3*/site-packages/odoo/addons")
+        )
         paths = list(dict.fromkeys(paths))
         if not any((path / "queue_job" / "__manifest__.py").exists() for path in paths):
             raise HubError(
@@ -248,9 +249,7 @@ class OdooRole:
             "port": str(self.port),
         }
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(
-            self.config_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
-        )
+        handle = os.open(self.config_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as stream:
             os.fchmod(stream.fileno(), 0o600)
             parser.write(stream)

@@ -5,12 +5,14 @@ fits is skipped; one that was interrupted has none and is done again. What a ste
 makes is put in place by one rename, so half of it is never taken for the whole.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 import sys
 import venv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import apt
@@ -34,7 +36,9 @@ from .settings import (
 #: to the blurred background of video calls); without it every bundle logs an
 #: error, and browser tests fail on errors.
 MISSING_ASSET = "odoo/addons/mail/static/lib/selfie_segmentation/selfie_segmentation.js"
-MISSING_ASSET_TEXT = "/* Left out of this package of Odoo; video calls do not blur. */\n"
+MISSING_ASSET_TEXT = (
+    "/* Left out of this package of Odoo; video calls do not blur. */\n"
+)
 
 
 def setup(settings: Settings, *locks: str, browser: bool = False) -> None:
@@ -51,19 +55,32 @@ def setup(settings: Settings, *locks: str, browser: bool = False) -> None:
             f"Python {wanted} or newer is needed, this is {found}; name another one: "
             "make PYTHON=python3.12 …"
         )
+    with alone(settings):
+        missing = apt.needed_for_setup(settings)
+        if browser:
+            missing |= apt.needed_for_tests()
+        apt.install(missing)
+        if not settings.odoo:
+            fetch_odoo(settings)
+        make_venv(settings, *locks)
+        link_addon(settings)
+        find_odoo(settings).check()
+        Cluster(settings).start()
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Let only one command at a time change the state folder; others wait."""
     settings.home.mkdir(parents=True, exist_ok=True)
     # Keep the state out of version control wherever HUB_HOME points.
     (settings.home / ".gitignore").write_text("*\n")
-    missing = apt.needed_for_setup(settings)
-    if browser:
-        missing |= apt.needed_for_tests()
-    apt.install(missing)
-    if not settings.odoo:
-        fetch_odoo(settings)
-    make_venv(settings, *locks)
-    link_addon(settings)
-    find_odoo(settings).check()
-    Cluster(settings).start()
+    with (settings.home / "lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note("another command is setting things up here; waiting for it")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 # === STAMPS === #
@@ -76,12 +93,14 @@ def digest(*parts: str | Path) -> str:
     return total.hexdigest()[:20]
 
 
-def _stamped(settings: Settings, name: str) -> str:
-    stamp = settings.stamps / name
-    return stamp.read_text().strip() if stamp.exists() else ""
+def stamped(settings: Settings, name: str) -> str:
+    """What a step was last made of; empty when it was not, or not to its end."""
+    path = settings.stamps / name
+    return path.read_text().strip() if path.exists() else ""
 
 
-def _stamp(settings: Settings, name: str, value: str) -> None:
+def stamp(settings: Settings, name: str, value: str) -> None:
+    """Note that a step is done."""
     settings.stamps.mkdir(parents=True, exist_ok=True)
     new = settings.stamps / f"{name}.new"
     new.write_text(value + "\n")
@@ -94,7 +113,7 @@ def fetch_odoo(settings: Settings) -> None:
     wanted = digest(
         ODOO_SUITE, *ODOO_SUITE_PACKAGES, *STABLE_PACKAGES, MISSING_ASSET_TEXT
     )
-    if _stamped(settings, "odoo") == wanted and settings.prefix_packages.exists():
+    if stamped(settings, "odoo") == wanted and settings.prefix_packages.exists():
         return
     _require_debian()
     with step(f"Odoo {ODOO_SERIES} (about 120 MB, unpacked here, not installed)"):
@@ -132,7 +151,7 @@ def fetch_odoo(settings: Settings) -> None:
             asset.write_text(MISSING_ASSET_TEXT)
         shutil.rmtree(settings.prefix, ignore_errors=True)
         fresh.replace(settings.prefix)
-        _stamp(settings, "odoo", wanted)
+        stamp(settings, "odoo", wanted)
         # Unpacked and done with; a second set-up finds the stamp.
         shutil.rmtree(downloads, ignore_errors=True)
         shutil.rmtree(settings.home / "apt", ignore_errors=True)
@@ -170,13 +189,13 @@ def make_venv(settings: Settings, *locks: str) -> None:
     ready-made twin is locked.
     """
     base = digest(sys.version, os.path.realpath(sys.executable), str(settings.venv))
-    if _stamped(settings, "venv") != base or not settings.venv_python.exists():
+    if stamped(settings, "venv") != base or not settings.venv_python.exists():
         with step(f"Virtual environment (Python {sys.version.split()[0]})"):
             shutil.rmtree(settings.venv, ignore_errors=True)
-            for stamp in settings.stamps.glob("requirements-*"):
-                stamp.unlink()
+            for old in settings.stamps.glob("requirements-*"):
+                old.unlink()
             venv.create(settings.venv, with_pip=True, symlinks=True)
-            _stamp(settings, "venv", base)
+            stamp(settings, "venv", base)
     if not settings.odoo:
         packages = next((settings.venv / "lib").glob("python3.*")) / "site-packages"
         (packages / "odoo19.pth").write_text(f"{settings.prefix_packages}\n")
@@ -187,7 +206,7 @@ def make_venv(settings: Settings, *locks: str) -> None:
     todo = [
         (name, value)
         for name, value in wanted
-        if _stamped(settings, f"requirements-{name}") != value
+        if stamped(settings, f"requirements-{name}") != value
     ]
     if not todo:
         return
@@ -197,7 +216,7 @@ def make_venv(settings: Settings, *locks: str) -> None:
             settings.venv_python, (settings.requirements(name) for name in names)
         )
         for name, value in todo:
-            _stamp(settings, f"requirements-{name}", value)
+            stamp(settings, f"requirements-{name}", value)
 
 
 def pip_install(python: Path, locks: Iterable[Path]) -> None:

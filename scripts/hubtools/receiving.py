@@ -73,7 +73,9 @@ class Receiver:
             with LOCAL.open(request, timeout=15) as answer:
                 return json.loads(answer.read() or b"{}")
         except urllib.error.HTTPError as error:
-            raise HubError(f"receiver: {error.read().decode(errors='replace')}") from None
+            raise HubError(
+                f"receiver: {error.read().decode(errors='replace')}"
+            ) from None
 
     def control(self, mode: str, name: str | None = None, **options) -> dict:
         """Switch how it answers.

@@ -98,6 +98,7 @@ VARIABLES = {
     ),
     "HUB_ADDONS_PATH": "more addons paths for Odoo, with commas (default: none)",
     "HUB_TEST_TAGS": "Odoo test tags of `make test` (default: /finance_hub)",
+    "HUB_LINT_FIX": "1: linters correct what they can (this is `make format`)",
     "HUB_PYTEST_ARGS": "more arguments for pytest in `make test` (default: none)",
 }
 
@@ -140,6 +141,7 @@ class Settings:
     python: Path | None
     addons_path: tuple[str, ...]
     test_tags: str
+    lint_fix: bool = False
     pytest_args: tuple[str, ...] = field(default=())
 
     @classmethod
@@ -178,6 +180,7 @@ class Settings:
                 if part.strip()
             ),
             test_tags=os.environ.get("HUB_TEST_TAGS") or f"/{ADDON}",
+            lint_fix=os.environ.get("HUB_LINT_FIX", "") not in ("", "0"),
             pytest_args=tuple(shlex.split(os.environ.get("HUB_PYTEST_ARGS", ""))),
         )
 

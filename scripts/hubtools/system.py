@@ -85,7 +85,9 @@ class Hub:
     @property
     def log(self) -> str:
         """The server's whole log as text."""
-        return self.role.log.read_text(errors="replace") if self.role.log.exists() else ""
+        return (
+            self.role.log.read_text(errors="replace") if self.role.log.exists() else ""
+        )
 
     # === DATABASE === #
     def create_database(self) -> None:

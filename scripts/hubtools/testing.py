@@ -96,7 +96,8 @@ def _conclude(results: list[Result]) -> int:
         say("No test was found: that is no success.")
         failed = 1
     say(
-        f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
+        f"{passed} passed, {failed} failed"
+        + (f", {skipped} skipped" if skipped else "")
     )
     return 1 if failed else 0
 
@@ -272,7 +273,7 @@ def read_odoo_log(log: Path, code: int, result: Result) -> None:
     if code and not result.failed:
         result.failed = 1
         result.problems.append(
-            f"odoo: all tests passed, but Odoo ended with exit code {code}:\n{tail(log)}"
+            f"odoo: every test passed, but the exit code was {code}:\n{tail(log)}"
         )
 
 

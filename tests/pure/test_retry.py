@@ -1,6 +1,6 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 import random
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
@@ -24,7 +24,7 @@ from finance_hub.transport import constants as const
 from hypothesis import given
 from hypothesis import strategies as st
 
-NOW = datetime(2026, 1, 31, 9, 30, tzinfo=timezone.utc)
+NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
 class NoJitter(random.Random):
@@ -126,7 +126,7 @@ def test_due_at_is_utc_whatever_the_zone_of_now():
     eastern = NOW.astimezone(timezone(timedelta(hours=-5)))
     decision = decide(answer(500), 1, eastern, rng=NoJitter())
     assert decision.due_at == NOW + timedelta(seconds=5)
-    assert decision.due_at.tzinfo is timezone.utc
+    assert decision.due_at.tzinfo is UTC
 
 
 def test_schedules_as_text():

@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 import base64
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 import standardwebhooks
@@ -81,7 +81,7 @@ def test_signer_gives_what_sign_gives():
 
 def test_the_reference_package_verifies_what_we_sign():
     secret = generate_secret()
-    now = int(datetime.now(timezone.utc).timestamp())
+    now = int(datetime.now(UTC).timestamp())
     sent = sign_headers([OTHER, secret], "msg_1", now, BODY)
     assert standardwebhooks.Webhook(secret).verify(BODY, sent) == json.loads(BODY)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
@@ -90,7 +90,7 @@ def test_the_reference_package_verifies_what_we_sign():
 
 def test_we_verify_what_the_reference_package_signs():
     secret = generate_secret()
-    moment = datetime.fromtimestamp(TIMESTAMP, timezone.utc)
+    moment = datetime.fromtimestamp(TIMESTAMP, UTC)
     signature = standardwebhooks.Webhook(secret).sign(MESSAGE_ID, moment, BODY.decode())
     assert verify([secret], headers(signature), BODY, TIMESTAMP)
     refused("no_matching_signature", [OTHER], headers(signature), BODY, TIMESTAMP)
@@ -141,7 +141,9 @@ def test_two_values_of_one_header_are_refused():
 # === REFUSALS === #
 
 
-@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+@pytest.mark.parametrize(
+    "name", ["webhook-id", "webhook-timestamp", "webhook-signature"]
+)
 def test_missing_header(name):
     refused("missing_header", [SECRET], {**headers(), name: ""}, BODY, TIMESTAMP)
     sent = headers()

@@ -5,6 +5,7 @@ stops it leaves it that way: ``hub`` starts it again for the next test.
 """
 
 import pytest
+
 from hubtools.receiving import Receiver
 from hubtools.settings import Settings
 from hubtools.system import Hub, system_receiver

@@ -1,0 +1,163 @@
+"""The wheel, and the lock files.
+
+``whool`` names an addon after its folder and takes everything in it, so the wheel
+is built from a copy in a folder of the right name that holds the addon only.
+"""
+
+import os
+import shutil
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+from .console import note, step
+from .linting import install as install_tools
+from .process import run
+from .settings import ADDON, HubError, Settings
+
+#: What belongs to the project but not to the addon that is installed.
+_LEFT_OUT = (
+    ".*",
+    "*.pyc",
+    "__pycache__",
+    "*.egg-info",
+    "/Makefile",
+    "/benchmarks",
+    "/build",
+    "/dist",
+    "/eslint.config.cjs",
+    "/node_modules",
+    "/prettier.config.cjs",
+    "/requirements",
+    "/scripts",
+    "/tests/pure",
+    "/tests/system",
+)
+
+#: Lock file → what it is resolved from, and the lock files it stands beside.
+_LOCKS = {
+    "run": ("run.in", ()),
+    "demo": ("demo.in", ("run",)),
+    "test": ("test.in", ("run", "demo")),
+    "screenshots": ("screenshots.in", ("run", "demo", "test")),
+    "dev": ("dev.in", ()),
+}
+#: Asked for by Odoo's or queue_job's own metadata, but not wanted: the source of a
+#: driver whose ready-made twin is locked, an outdated twin of pypdf, and Odoo
+#: itself, which is no package of PyPI.
+_NOT_LOCKED = {"odoo", "psycopg2", "pypdf2", "pip", "setuptools"}
+
+
+def _ignore(settings: Settings):
+    """What ``copytree`` leaves out; a pattern with a slash counts from the root."""
+    root = str(settings.root)
+    everywhere = shutil.ignore_patterns(*(p for p in _LEFT_OUT if "/" not in p))
+    from_root = {p[1:] for p in _LEFT_OUT if p.startswith("/")}
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        inside = os.path.relpath(folder, root)
+        prefix = "" if inside == "." else f"{inside}/"
+        return everywhere(folder, names) | {
+            name for name in names if f"{prefix}{name}" in from_root
+        }
+
+    return ignore
+
+
+def wheel(settings: Settings) -> int:
+    """Build the addon's wheel into ``dist/``.
+
+    :return: the exit code
+    """
+    install_tools(settings)
+    with step("Wheel"), tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / ADDON
+        shutil.copytree(settings.root, source, ignore=_ignore(settings))
+        python = settings.lint / "venv" / "bin" / "python"
+        built = Path(folder) / "dist"
+        run(
+            [
+                python,
+                "-m",
+                "build",
+                "--wheel",
+                "--no-isolation",
+                "--outdir",
+                built,
+                source,
+            ],
+            what="building the wheel",
+            # A version of their own would be made up of commits otherwise.
+            env={"WHOOL_POST_VERSION_STRATEGY_OVERRIDE": "none"},
+        )
+        found = list(built.glob("*.whl"))
+        if len(found) != 1:
+            raise HubError("The build left no wheel.")
+        with zipfile.ZipFile(found[0]) as archive:
+            names = archive.namelist()
+        manifest = f"odoo/addons/{ADDON}/__manifest__.py"
+        if manifest not in names:
+            raise HubError(f"{found[0].name} holds no {manifest}.")
+        settings.dist.mkdir(exist_ok=True)
+        target = settings.dist / found[0].name
+        shutil.copy(found[0], target)
+        size = target.stat().st_size // 1024
+        note(f"{target.relative_to(settings.root)}: {len(names)} files, {size} kB")
+    return 0
+
+
+def lock(settings: Settings) -> int:
+    """Resolve the ``.in`` files anew and write the lock files.
+
+    A lock file holds every package that its ``.in`` file leads to, except those of
+    the lock files beside which it is installed.
+
+    :return: the exit code
+    """
+    if not settings.prefix_packages.exists():
+        raise HubError("Odoo is needed to resolve what it needs; run: make setup")
+    folder = settings.root / "requirements"
+    for name, (source, beside) in _LOCKS.items():
+        with step(f"requirements/{name}.txt"), tempfile.TemporaryDirectory() as place:
+            venv.create(place, with_pip=True, symlinks=True)
+            if name != "dev":
+                packages = next((Path(place) / "lib").glob("python3.*"))
+                (packages / "site-packages" / "odoo19.pth").write_text(
+                    f"{settings.prefix_packages}\n"
+                )
+            python = Path(place) / "bin" / "python"
+            constraints = [
+                part
+                for other in beside
+                for part in ("--constraint", str(folder / f"{other}.txt"))
+            ]
+            sources = [
+                part
+                for other in (*(_LOCKS[other][0] for other in beside), source)
+                for part in ("--requirement", str(folder / other))
+            ]
+            run(
+                [python, "-m", "pip", "install", "--quiet", *constraints, *sources],
+                what=f"resolving {source}",
+            )
+            frozen = run([python, "-m", "pip", "freeze", "--quiet"], what="pip freeze")
+            known = {
+                line.lower()
+                for other in beside
+                for line in (folder / f"{other}.txt").read_text().splitlines()
+            }
+            lines = [
+                line
+                for line in frozen.splitlines()
+                if "==" in line
+                and line.lower() not in known
+                and line.partition("==")[0].lower() not in _NOT_LOCKED
+            ]
+            target = folder / f"{name}.txt"
+            head = [
+                line for line in target.read_text().splitlines() if line.startswith("#")
+            ]
+            target.write_text("\n".join([*head, *sorted(lines, key=str.lower)]) + "\n")
+            note(f"{len(lines)} packages")
+    return 0
