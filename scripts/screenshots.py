@@ -11,6 +11,8 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 USERS = ("hub_admin", "hub_operator", "hub_approver", "hub_auditor")
+# Time for pictures, fonts and badges to arrive after the view stands.
+SETTLE_MS = 700
 WIDE = {"width": 1400, "height": 900}
 NARROW = {"width": 420, "height": 860}
 FLAGS = (
@@ -69,7 +71,8 @@ def photograph(page: Page, base: str, name: str, folder: Path, prefix: str) -> N
             return
         row.click()
         page.wait_for_selector(".o_form_view", timeout=60_000)
-    page.wait_for_load_state("networkidle")
+    # The web client keeps a connection open for ever, so the network is never idle.
+    page.wait_for_timeout(SETTLE_MS)
     page.screenshot(path=folder / f"{prefix}{name}.png")
 
 

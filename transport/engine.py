@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import yarl
 
 from . import constants as const
 from .addresses import AddressRefused, check_url
@@ -286,7 +287,8 @@ class Engine:
         started = time.perf_counter()
         try:
             async with session.post(
-                url,
+                # Exactly what was checked, not quoted anew.
+                yarl.URL(url, encoded=True),
                 data=body,
                 headers=headers,
                 allow_redirects=False,

@@ -9,7 +9,6 @@ from odoo import SUPERUSER_ID, api, models
 
 from ...contracts import ContractError, event_id, event_source, validate_data
 from .. import clock
-from ..describe import describe
 
 _logger = logging.getLogger(__name__)
 
@@ -263,7 +262,7 @@ class FinanceCapture(models.AbstractModel):
             return validate_data(type_name, data), None
         except ContractError as error:
             _logger.error("finance_hub: %s breaks its contract: %s", type_name, error)
-            return data, describe(error)
+            return data, error.describe()
 
     @api.model
     def _insert_events(self, rows):
@@ -318,6 +317,7 @@ class FinanceCapture(models.AbstractModel):
                         now,
                         now,
                         0,
+                        0,
                     )
                 )
         if not deliveries:
@@ -327,7 +327,7 @@ class FinanceCapture(models.AbstractModel):
             """
             INSERT INTO finance_delivery (
                 event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, created_at, due_at, attempt_count
+                state, created_at, due_at, attempt_count, throttle_count
             ) VALUES %s
             """,
             deliveries,

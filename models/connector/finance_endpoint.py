@@ -164,6 +164,14 @@ class FinanceEndpoint(models.Model):
         """Send again, beginning with what was kept."""
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
         self.sudo().write({"state": "live", "suspended_reason": False})
+        self.env["finance.exception"].sudo().search(
+            [
+                ("res_model", "=", self._name),
+                ("res_id", "in", self.ids),
+                ("code", "in", ("T-GONE", "T-INTERNAL")),
+                ("is_open", "=", True),
+            ]
+        )._resolve(self.env._("The endpoint was resumed"))
         self.env["finance.delivery"]._wake_after_commit()
         return True
 

@@ -6,7 +6,6 @@ from odoo.exceptions import UserError, ValidationError
 from ...contracts import COMMAND_TYPES, ContractError, business_key, parse_command
 from .. import clock, constants
 from ..access import require_group
-from ..describe import describe
 from ..ledger.errors import CommandError
 
 
@@ -152,7 +151,7 @@ class FinanceCommand(models.Model):
         try:
             parse_command(self.type, data)
         except ContractError as error:
-            raise ValidationError(describe(error)) from error
+            raise ValidationError(error.describe()) from error
         command = self.sudo()
         correction = command.create(
             {
@@ -278,7 +277,7 @@ class FinanceCommand(models.Model):
 
     def _fail(self, error):
         """Mark the command failed and hand it to a person."""
-        cause = describe(error)
+        cause = error.describe()
         self.write({"state": "failed", "error_code": error.code, "error": cause})
         # Another code now than before: the cause of before is no more.
         superseded = self._exceptions().filtered(lambda e: e.code != error.code)
@@ -300,7 +299,7 @@ class FinanceCommand(models.Model):
                 "%(title)s from %(connector)s: %(cause)s",
                 title=self.title,
                 connector=self.connector_id.name,
-                cause=error.message,
+                cause=error.summary,
             ),
             cause=cause,
             correlation_id=self.correlation_id,

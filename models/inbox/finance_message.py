@@ -16,7 +16,6 @@ from ...providers import ADAPTERS
 from ...signing import mask_headers
 from .. import clock, constants
 from ..access import require_group
-from ..describe import describe
 
 _logger = logging.getLogger(__name__)
 
@@ -365,7 +364,7 @@ class FinanceMessage(models.Model):
             try:
                 self._parse()
             except ContractError as error:
-                self._fail(error.code, describe(error))
+                self._fail(error.code, error.describe())
                 return
         for command in self.command_ids.filtered(lambda c: c.state == "received"):
             command._apply()

@@ -12,4 +12,12 @@ class CommandError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
-        self.errors = ()
+
+    @property
+    def summary(self):
+        """The message as one line, like that of a contracts.ContractError."""
+        return self.message.splitlines()[0]
+
+    def describe(self):
+        """Return all there is to say, like a contracts.ContractError does."""
+        return self.message

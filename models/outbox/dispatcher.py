@@ -71,7 +71,7 @@ class Ticket:
     endpoint_id: int
     company_id: int
     attempt_count: int
-    created_at: datetime
+    throttle_count: int
     exception_id: int | None
     label: str = field(repr=False)
 
@@ -182,7 +182,7 @@ class Dispatcher:
             except (UserError, ValueError) as error:
                 endpoint._suspend(str(error))
                 env["finance.exception"]._open(
-                    "T-DEADLETTER",
+                    "T-INTERNAL",
                     company=endpoint.company_id,
                     record=endpoint,
                     connector=endpoint.connector_id,
@@ -261,9 +261,9 @@ class Dispatcher:
                   FROM picked
                  WHERE d.id = picked.id
              RETURNING d.id, d.event_id, d.endpoint_id, d.aggregate,
-                       d.attempt_count, d.created_at, d.exception_id
+                       d.attempt_count, d.throttle_count, d.exception_id
             )
-            SELECT c.id, c.endpoint_id, c.aggregate, c.attempt_count, c.created_at,
+            SELECT c.id, c.endpoint_id, c.aggregate, c.attempt_count, c.throttle_count,
                    c.exception_id,
                    e.event_id, e.type, e.sequence, e.company_id, e.source, e.subject,
                    e.occurred_at, e.correlation_id, e.causation_id, e.actor, e.data,
@@ -298,7 +298,7 @@ class Dispatcher:
                         endpoint_id=values["endpoint_id"],
                         company_id=values["company_id"],
                         attempt_count=values["attempt_count"],
-                        created_at=values["created_at"].replace(tzinfo=timezone.utc),
+                        throttle_count=values["throttle_count"],
                         exception_id=values["exception_id"],
                         label=values["label"],
                     ),
@@ -324,7 +324,7 @@ class Dispatcher:
             if outcome is None:
                 # Never tried: it goes back as it was.
                 updates.append(
-                    (ticket.delivery_id, "waiting", None, None, None, None, False)
+                    (ticket.delivery_id, "waiting", None, None, None, None, 0, 0)
                 )
                 done.released += 1
                 continue
@@ -338,7 +338,8 @@ class Dispatcher:
                     clock.naive(now) if state == "delivered" else None,
                     outcome.status,
                     cause,
-                    decision.counts_as_attempt,
+                    int(decision.counts_as_attempt),
+                    int(not decision.counts_as_attempt),
                 )
             )
             attempts.append(self._attempt_row(result, decision, code, cause))
@@ -368,7 +369,7 @@ class Dispatcher:
             now=now,
             schedule=route.schedule,
             dead_on_client_error=route.dead_on_client_error,
-            first_attempt_at=ticket.created_at,
+            throttles_made=ticket.throttle_count,
         )
         if outcome.delivered:
             return decision, None, None
@@ -428,16 +429,17 @@ class Dispatcher:
                    delivered_at = v.delivered_at,
                    last_status = COALESCE(v.status, d.last_status),
                    last_error = COALESCE(v.error, d.last_error),
-                   attempt_count = d.attempt_count + v.counts::int,
+                   attempt_count = d.attempt_count + v.counted,
+                   throttle_count = d.throttle_count + v.throttled,
                    lease_token = NULL,
                    lease_until = NULL
               FROM (VALUES %s) AS v (
-                   id, state, due_at, delivered_at, status, error, counts)
+                   id, state, due_at, delivered_at, status, error, counted, throttled)
              WHERE d.id = v.id AND d.lease_token = '"""
             + self._token
             + "' RETURNING d.id",
             updates,
-            template="(%s, %s, %s::timestamp, %s::timestamp, %s::int, %s, %s::bool)",
+            template="(%s, %s, %s::timestamp, %s::timestamp, %s::int, %s, %s, %s)",
             page_size=len(updates),
             fetch=True,
         )
@@ -475,7 +477,7 @@ class Dispatcher:
             endpoint._suspend(cause)
             self._gone.add(endpoint_id)
             exceptions._open(
-                "T-DEADLETTER",
+                "T-GONE",
                 company=endpoint.company_id,
                 record=endpoint,
                 connector=endpoint.connector_id,

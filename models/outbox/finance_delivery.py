@@ -57,6 +57,9 @@ class FinanceDelivery(models.Model):
     due_at = fields.Datetime(string="Next Attempt", readonly=True)
     delivered_at = fields.Datetime(readonly=True)
     attempt_count = fields.Integer(string="Tries", readonly=True)
+    throttle_count = fields.Integer(
+        readonly=True, help="How often the receiver asked to slow down."
+    )
     last_status = fields.Integer(string="Last Answer", readonly=True, aggregator=False)
     last_error = fields.Char(readonly=True)
     lease_token = fields.Char(readonly=True)
@@ -177,7 +180,12 @@ class FinanceDelivery(models.Model):
     def _rearm(self):
         """Make the deliveries due now, with all attempts of the schedule ahead."""
         self.write(
-            {"state": "waiting", "due_at": clock.naive_now(), "attempt_count": 0}
+            {
+                "state": "waiting",
+                "due_at": clock.naive_now(),
+                "attempt_count": 0,
+                "throttle_count": 0,
+            }
         )
         self._wake_after_commit()
 

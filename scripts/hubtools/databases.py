@@ -169,6 +169,12 @@ class Databases:
             # Attachments never change once they are written: links will do.
             shutil.copytree(source, target, copy_function=os.link)
         self.cluster.copy(template, database)
+        # Two databases must not pass for one: identifiers are derived from this.
+        self.cluster.sql(
+            "UPDATE ir_config_parameter SET value = gen_random_uuid() "
+            "WHERE key IN ('database.uuid', 'database.secret')",
+            database,
+        )
 
     def drop(self, database: str, role: OdooRole) -> None:
         """Drop a role's database and its files."""

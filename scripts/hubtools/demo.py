@@ -1,15 +1,18 @@
 """The demo: start it, run the main job once, tell what to look at; stop it."""
 
+import json
 import os
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 from .cluster import Cluster
 from .console import elapsed, note, say, step
-from .databases import Databases
+from .databases import Databases, addon_digest
+from .mainjob import Desk, Outcome, main_job
 from .odoo import OdooRole
 from .process import Background
-from .provision import setup
+from .provision import setup, stamp, stamped
 from .receiving import Receiver
 from .settings import ADDON, HubError, Settings
 
@@ -38,17 +41,26 @@ def demo(settings: Settings, *, reset: bool, job: bool) -> int:
     :param job: whether to run the main job
     :return: the exit code
     """
-    from .mainjob import main_job
-
     setup(settings, "demo")
     role = demo_role(settings)
     receiver = demo_receiver(settings)
     databases = Databases(settings)
+    code = addon_digest(settings)
+    installed = f"installed-{role.database}"
+    outcome = settings.stamps / f"main-job-{role.database}.json"
     if reset:
         role.stop()
+        receiver.stop()
         databases.drop(role.database, role)
     if role.database not in databases.cluster.databases():
+        outcome.unlink(missing_ok=True)
         _create(role, databases)
+        stamp(settings, installed, code)
+    elif stamped(settings, installed) != code:
+        with step(f"Demo database {role.database}: the addon's code changed, updating"):
+            role.stop()
+            role.run("--update", ADDON, what=f"updating {ADDON}")
+            stamp(settings, installed, code)
     with step("Receiver"):
         receiver.start()
         note(receiver.url)
@@ -56,9 +68,20 @@ def demo(settings: Settings, *, reset: bool, job: bool) -> int:
         role.start()
         role.wait_runner()
         note(role.url)
-    if job:
-        main_job(settings, role, receiver)
-    _tell(settings, role, receiver)
+    desk = Desk(
+        role.url,
+        role.database,
+        receiver,
+        settings.run / f"secrets-{role.database}.json",
+    )
+    with step("Connectors"):
+        desk.go_live()
+        note("configured by hub_admin, approved by hub_approver: both are live")
+    if job and not outcome.exists():
+        done = main_job(desk)
+        outcome.write_text(json.dumps(asdict(done)))
+    found = Outcome(**json.loads(outcome.read_text())) if outcome.exists() else None
+    _tell(settings, role, receiver, found)
     return 0
 
 
@@ -80,22 +103,42 @@ def _create(role: OdooRole, databases: Databases) -> None:
             role.database = final
 
 
-def _tell(settings: Settings, role: OdooRole, receiver: Receiver) -> None:
+def _tell(
+    settings: Settings, role: OdooRole, receiver: Receiver, outcome: Outcome | None
+) -> None:
     say(
         f"""
 The demo runs ({elapsed():.0f} s).
 
-  Odoo        {role.url}
-  Receiver    {receiver.url}    (what was delivered; buttons that break it)
+  Odoo        {role.url}/odoo
+  Receiver    {receiver.url}    what the warehouse got; buttons that break it
 
-  Logins (password = login)
-    hub_admin      administrator: connectors, credentials, everything
-    hub_operator   operator: watches events and deliveries, retries them
-    hub_approver   approver: decides what another one corrected
+  Logins (the password is the login)
+    hub_admin      administrator: connectors, endpoints, credentials
+    hub_operator   operator: follows events, retries, corrects and resubmits
+    hub_approver   approver: puts connectors live, decides as the second person
     hub_auditor    auditor: sees everything, changes nothing
-
-  Stop it with: make stop        Begin anew with: make demo RESET=1
-  Logs: {settings.logs}
+    admin          Odoo's own administrator"""
+    )
+    if outcome:
+        say(
+            f"""
+  What to look at (menu Finance Integration)
+    Going Out › Events         {outcome.invoice} posted and paid, each with its
+                               delivery and the receiver's answer
+    Coming In › Messages       the shop's payment of {outcome.invoice}: sent many
+                               times, booked once
+    Exceptions                 a payment with a wrong invoice number: as hub_operator
+                               open it, Correct & Resubmit, and enter
+                               {outcome.open_invoice}
+    Break the receiver         press “Answer 503 (broken)” on its page, post an
+                               invoice, and within a minute its delivery is an
+                               exception; press “Answer OK” and then Retry"""
+        )
+    say(
+        f"""
+  make stop           stops it                make demo RESET=1   begins anew
+  make logs           follows the logs        ({settings.logs})
 """
     )
 

@@ -9,16 +9,15 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .console import note, step
-from .odoo import OdooRole
 from .process import wait_until
 from .receiving import Receiver
 from .rpc import Rpc
 from .sender import Sender
-from .settings import HubError, Settings
+from .settings import HubError
 
 WAREHOUSE, SHOP = "warehouse", "shop"
 CAPTURED = "payment.captured.v1"
@@ -47,6 +46,7 @@ class Desk:
         self.administrator = Rpc(url, database, "hub_admin", "hub_admin")
         self.approver = Rpc(url, database, "hub_approver", "hub_approver")
         self.operator = Rpc(url, database, "hub_operator", "hub_operator")
+        self.accountant = Rpc(url, database, "admin", "admin")
 
     # === PUTTING THE CONNECTORS LIVE === #
     def go_live(self) -> None:
@@ -119,20 +119,40 @@ class Desk:
         api = self.administrator
         connector = self._connector(SHOP)
         self._secret(connector["id"], "inbound", SHOP)
+        journal = (connector["payment_journal_id"] or [self._bank(connector)])[0]
         if not connector["payment_journal_id"]:
-            journals = api.search(
-                "account.journal",
-                [
-                    ("type", "=", "bank"),
-                    ("company_id", "=", connector["company_id"][0]),
-                ],
-                limit=1,
-            )
             api.write(
-                "finance.connector",
-                connector["id"],
-                {"payment_journal_id": journals[0] if journals else False},
+                "finance.connector", connector["id"], {"payment_journal_id": journal}
             )
+        self._set_outstanding_account(journal)
+
+    def _bank(self, connector: dict) -> int:
+        """The bank journal of a connector's company."""
+        company = connector["company_id"][0]
+        domain = [("type", "=", "bank"), ("company_id", "=", company)]
+        return self.administrator.search("account.journal", domain, limit=1)[0]
+
+    def _set_outstanding_account(self, journal: int) -> None:
+        """Choose where captured payments wait for the bank, as an accountant does.
+
+        Odoo leaves it open; without it a payment has no entry to match.
+        """
+        api = self.accountant
+        lines = api.read(
+            "account.payment.method.line",
+            [("journal_id", "=", journal), ("payment_type", "=", "inbound")],
+            ["payment_account_id"],
+        )
+        if any(line["payment_account_id"] for line in lines):
+            return
+        account = api.search(
+            "account.account", [("name", "=", "Outstanding Receipts")], limit=1
+        )
+        api.write(
+            "account.payment.method.line",
+            [line["id"] for line in lines],
+            {"payment_account_id": account[0]},
+        )
 
     def _known(self) -> dict[str, str]:
         """The secrets that were shown once, and that the demo wrote down."""
@@ -178,7 +198,7 @@ class Desk:
                 "move_type": "out_invoice",
                 "partner_id": partner[0],
                 "ref": reference,
-                "invoice_date": datetime.now(timezone.utc).date().isoformat(),
+                "invoice_date": datetime.now(UTC).date().isoformat(),
                 "invoice_line_ids": [
                     (0, 0, {"name": reference, "quantity": 1, "price_unit": amount})
                 ],
@@ -224,24 +244,19 @@ def captured(invoice: dict, reference: str, document: str | None = None) -> dict
         "provider_ref": reference,
         "amount": f"{invoice['amount_total']:.2f}",
         "currency": invoice["currency_id"][1],
-        "captured_at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "captured_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "document_ref": document or invoice["name"],
         "payer_name": "Demo customer",
         "method": "card",
     }
 
 
-def main_job(settings: Settings, role: OdooRole, receiver: Receiver) -> Outcome:
+def main_job(desk: Desk) -> Outcome:
     """Run the main job once: invoice out, payment in, one exception left to solve.
 
     :raise HubError: when any arrow does not arrive
     """
-    secrets = settings.run / f"secrets-{role.database}.json"
-    desk = Desk(role.url, role.database, receiver, secrets)
-    stamp = datetime.now(timezone.utc).strftime("%H%M%S")
-    with step("Main job: connectors"):
-        desk.go_live()
-        note("configured by hub_admin, approved by hub_approver: both are live")
+    stamp = datetime.now(UTC).strftime("%H%M%S")
     with step("Main job: an invoice goes out"):
         invoice = desk.invoice(f"Demo order {stamp}-1", 1000.0)
         note(f"{invoice['name']} posted by hub_operator")

@@ -39,7 +39,9 @@ class Sender:
         self.secret = secret
         self.timeout = timeout
 
-    def envelope(self, command: str, data: dict, identifier: str | None = None) -> bytes:
+    def envelope(
+        self, command: str, data: dict, identifier: str | None = None
+    ) -> bytes:
         """A CloudEvents envelope around the data of a command."""
         return json.dumps(
             {
