@@ -42,7 +42,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 KEPT = 1000
 KEPT_QUIET = 2_000_000
 #: Characters of a body that the page and the list show.
-EXCERPT = 4000
+EXCERPT = 20_000
 #: Bytes; a larger body is refused with 413.
 MAX_BODY = 4 * 1024 * 1024
 REFRESH_SECONDS = 3
@@ -91,6 +91,7 @@ class Delivery:
     id: str
     type: str
     subject: str
+    document: str
     verified: bool
     status: int
     reason: str
@@ -235,6 +236,7 @@ class Receiver:
                 id=identifier,
                 type=str(envelope.get("type", "")),
                 subject=str(envelope.get("subject") or ""),
+                document=_document(envelope.get("data")),
                 verified=not reason,
                 status=status,
                 reason=reason,
@@ -280,6 +282,12 @@ class Receiver:
         }
 
 
+def _document(data: object) -> str:
+    """The number by which people know what an event is about, if it has one."""
+    number = data.get("number") if isinstance(data, dict) else None
+    return str(number) if number else ""
+
+
 # === THE PAGE === #
 STYLE = """
 :root { color-scheme: light; }
@@ -304,7 +312,8 @@ th, td { text-align: left; vertical-align: top; padding: 8px 10px;
          border-bottom: 1px solid #e6ebef; }
 th { background: #eef2f5; font-weight: 600; }
 code { font-size: 12.5px; overflow-wrap: anywhere; }
-details code { white-space: pre-wrap; display: block; margin-top: 6px; }
+summary { white-space: nowrap; cursor: pointer; }
+details > code { white-space: pre-wrap; display: block; margin-top: 6px; }
 .yes { color: #11703a; font-weight: 600; }
 .no { color: #b3261e; font-weight: 600; }
 .empty { padding: 28px; text-align: center; color: #5b6875; }
@@ -350,7 +359,7 @@ the signature of every delivery with the standardwebhooks package. Secrets known
 for: {escape(known)}</p></header><main>
 <div class="figures">{figures}</div>
 <div>{buttons}</div>
-<table><thead><tr><th>Time (UTC)</th><th>Hook</th><th>Event type</th><th>Subject</th>
+<table><thead><tr><th>Time (UTC)</th><th>Hook</th><th>Event type</th><th>Document</th>
 <th>Genuine</th><th>Answer</th><th>Message</th></tr></thead><tbody>{rows}</tbody>
 </table></main></body></html>"""
 
@@ -365,7 +374,8 @@ def _row(item: Delivery) -> str:
     moment = time.strftime("%H:%M:%S", time.gmtime(item.time))
     return (
         f"<tr><td>{moment}</td><td>{escape(item.name)}</td>"
-        f"<td>{escape(item.type)}</td><td>{escape(item.subject)}</td>"
+        f"<td>{escape(item.type)}</td>"
+        f"<td>{escape(item.document or item.subject)}</td>"
         f"<td>{genuine}</td><td>{item.status}</td>"
         f"<td><details><summary><code>{escape(item.id)}</code></summary>"
         f"<code>{escape(_pretty(item.body))}</code></details></td></tr>"

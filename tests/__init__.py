@@ -6,3 +6,4 @@ from . import test_exceptions
 from . import test_connector
 from . import test_access
 from . import test_trace
+from . import test_tours

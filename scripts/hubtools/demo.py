@@ -26,6 +26,7 @@ def demo_role(settings: Settings) -> OdooRole:
         settings.port,
         "HUB_PORT",
         workers=settings.workers,
+        front=True,
     )
 
 
@@ -150,16 +151,13 @@ def stop(settings: Settings, *, cluster: bool = True) -> int:
     :return: the exit code
     """
     stopped = []
-    for note_file in sorted(settings.run.glob("odoo-*.json")):
-        name = note_file.stem
-        if Background(name, note_file, settings.logs / f"{name}.log").stop():
-            stopped.append(name)
-    for note_file in sorted(settings.run.glob("receiver-*.json")):
-        if note_file.stem.endswith("-secrets"):
-            continue
-        name = note_file.stem
-        if Background(name, note_file, settings.logs / f"{name}.log").stop(5):
-            stopped.append(name)
+    for kind in ("front", "odoo", "receiver"):
+        for note_file in sorted(settings.run.glob(f"{kind}-*.json")):
+            name = note_file.stem
+            if name.endswith("-secrets"):
+                continue
+            if Background(name, note_file, settings.logs / f"{name}.log").stop():
+                stopped.append(name)
     if cluster and Cluster(settings).stop():
         stopped.append("PostgreSQL")
     say(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")

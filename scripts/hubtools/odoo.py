@@ -8,6 +8,7 @@ import configparser
 import os
 import secrets
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -149,9 +150,11 @@ class OdooRole:
 
     :param name: names its configuration, data folder and log
     :param database: the only database it serves
-    :param port: its HTTP port; the next one is the websocket's
+    :param port: its HTTP port; the next one or two are taken, too
     :param port_variable: the variable that moves the port
     :param workers: HTTP workers; 0 for one threaded process
+    :param front: put the front door on ``port``, so that a browser finds pages and
+        websockets at one address; without it ``port`` is that of the workers
     :param extra: more options of the configuration file
     :param extra_env: more variables of the server's environment
     """
@@ -162,6 +165,7 @@ class OdooRole:
     port: int
     port_variable: str
     workers: int
+    front: bool = False
     channels: str = QUEUE_JOB_CHANNELS
     extra: dict[str, str] = field(default_factory=dict)
     extra_env: dict[str, str] = field(default_factory=dict)
@@ -173,8 +177,18 @@ class OdooRole:
             self.settings.run / f"odoo-{self.name}.json",
             self.log,
         )
+        self.door = Background(
+            f"front door ({self.name})",
+            self.settings.run / f"front-{self.name}.json",
+            self.settings.logs / f"front-{self.name}.log",
+        )
 
     # === CONFIGURATION === #
+    @property
+    def web_port(self) -> int:
+        """The port of Odoo's workers; the websocket's is the next one."""
+        return self.port + 1 if self.front else self.port
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -230,8 +244,8 @@ class OdooRole:
             "list_db": "False",
             "proxy_mode": "False",
             "http_interface": "127.0.0.1",
-            "http_port": str(self.port),
-            "gevent_port": str(self.port + 1),
+            "http_port": str(self.web_port),
+            "gevent_port": str(self.web_port + 1),
             "server_wide_modules": "base,web,queue_job",
             "workers": str(self.workers),
             "max_cron_threads": "1",
@@ -246,7 +260,7 @@ class OdooRole:
             "channels": self.channels,
             "scheme": "http",
             "host": "127.0.0.1",
-            "port": str(self.port),
+            "port": str(self.web_port),
         }
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(self.config_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -302,21 +316,36 @@ class OdooRole:
 
     def start(self, timeout: float = START_TIMEOUT) -> None:
         """Start the server in the background and wait until it answers."""
-        if self.background.pid:
-            return
-        require_port(self.port, self.port_variable, f"Odoo ({self.name})")
-        require_port(
-            self.port + 1,
-            self.port_variable,
-            f"the websocket of Odoo ({self.name}), one above its HTTP port",
-        )
-        self.write_config()
-        self.background.start(
-            self.odoo.command("-c", self.config_file), self.env, self.settings.home
-        )
-        self.background.wait_ready(lambda: http_ok(f"{self.url}/web/health"), timeout)
+        if not self.background.pid:
+            for number in (self.web_port, self.web_port + 1):
+                require_port(number, self.port_variable, f"Odoo ({self.name})")
+            self.write_config()
+            self.background.start(
+                self.odoo.command("-c", self.config_file), self.env, self.settings.home
+            )
+        health = f"http://127.0.0.1:{self.web_port}/web/health"
+        self.background.wait_ready(lambda: http_ok(health), timeout)
+        if self.front and not self.door.pid:
+            require_port(self.port, self.port_variable, f"Odoo ({self.name})")
+            script = Path(__file__).resolve().parents[1] / "front.py"
+            self.door.start(
+                [
+                    sys.executable,
+                    script,
+                    f"--port={self.port}",
+                    f"--web={self.web_port}",
+                    f"--websocket={self.web_port + 1}",
+                ],
+                cwd=self.settings.home,
+            )
+            self.door.wait_ready(lambda: http_ok(f"{self.url}/web/health"), 30)
 
     def stop(self) -> bool:
+        """End the server (and its front door).
+
+        :return: whether it was running
+        """
+        self.door.stop(timeout=5)
         return self.background.stop()
 
     def wait_runner(self, timeout: float = 60) -> None:

@@ -5,6 +5,7 @@ is built from a copy in a folder of the right name that holds the addon only.
 """
 
 import os
+import re
 import shutil
 import tempfile
 import venv
@@ -43,10 +44,8 @@ _LOCKS = {
     "screenshots": ("screenshots.in", ("run", "demo", "test")),
     "dev": ("dev.in", ()),
 }
-#: Asked for by Odoo's or queue_job's own metadata, but not wanted: the source of a
-#: driver whose ready-made twin is locked, an outdated twin of pypdf, and Odoo
-#: itself, which is no package of PyPI.
-_NOT_LOCKED = {"odoo", "psycopg2", "pypdf2", "pip", "setuptools"}
+#: What a fresh virtual environment brings along.
+_NOT_LOCKED = {"pip", "setuptools"}
 
 
 def _ignore(settings: Settings):
@@ -111,37 +110,37 @@ def lock(settings: Settings) -> int:
     """Resolve the ``.in`` files anew and write the lock files.
 
     A lock file holds every package that its ``.in`` file leads to, except those of
-    the lock files beside which it is installed.
+    the lock files beside which it is installed. Resolve with the oldest Python that
+    is to be supported (Debian's own): some packages drop an older one even between
+    its patch releases.
 
     :return: the exit code
     """
-    if not settings.prefix_packages.exists():
-        raise HubError("Odoo is needed to resolve what it needs; run: make setup")
     folder = settings.root / "requirements"
     for name, (source, beside) in _LOCKS.items():
         with step(f"requirements/{name}.txt"), tempfile.TemporaryDirectory() as place:
             venv.create(place, with_pip=True, symlinks=True)
-            if name != "dev":
-                packages = next((Path(place) / "lib").glob("python3.*"))
-                (packages / "site-packages" / "odoo19.pth").write_text(
-                    f"{settings.prefix_packages}\n"
-                )
-            python = Path(place) / "bin" / "python"
+            pip = [Path(place) / "bin" / "python", "-m", "pip", "--quiet"]
+            sources = [*(_LOCKS[other][0] for other in beside), source]
+            wanted = [
+                line
+                for other in sources
+                for line in (folder / other).read_text().splitlines()
+                if line and not line.startswith("#")
+            ]
+            addons = [line for line in wanted if line.startswith("odoo-addon-")]
             constraints = [
                 part
                 for other in beside
                 for part in ("--constraint", str(folder / f"{other}.txt"))
             ]
-            sources = [
-                part
-                for other in (*(_LOCKS[other][0] for other in beside), source)
-                for part in ("--requirement", str(folder / other))
-            ]
-            run(
-                [python, "-m", "pip", "install", "--quiet", *constraints, *sources],
-                what=f"resolving {source}",
-            )
-            frozen = run([python, "-m", "pip", "freeze", "--quiet"], what="pip freeze")
+            others = [line for line in wanted if line not in addons]
+            run([*pip, "install", *constraints, *others], what=f"resolving {source}")
+            if addons:
+                # Their dependencies are Odoo, which is no package of the index, and
+                # what is named in the .in file.
+                run([*pip, "install", "--no-deps", *addons], what=f"adding {addons}")
+            frozen = run([*pip, "freeze", "--all"], what="pip freeze")
             known = {
                 line.lower()
                 for other in beside
@@ -150,7 +149,7 @@ def lock(settings: Settings) -> int:
             lines = [
                 line
                 for line in frozen.splitlines()
-                if "==" in line
+                if re.fullmatch(r"[\w.-]+==[\w.+!-]+", line)
                 and line.lower() not in known
                 and line.partition("==")[0].lower() not in _NOT_LOCKED
             ]

@@ -75,7 +75,7 @@ VARIABLES = {
     "HUB_PG_BIN": "folder of initdb and pg_ctl (default: the newest one found)",
     "HUB_PG_PORT": "number of the cluster's socket (default: 54369)",
     "HUB_PORT": (
-        "HTTP port of the demo's Odoo (default: 8019; the next one is its websocket's)"
+        "HTTP port of the demo's Odoo (default: 8019; the next two are taken, too)"
     ),
     "HUB_RECEIVER_PORT": "HTTP port of the demo's receiver (default: 8029)",
     "HUB_TEST_PORT": "HTTP port of Odoo's own tests (default: 8039, and the next)",
