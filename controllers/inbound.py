@@ -48,7 +48,9 @@ class InboundController(http.Controller):
         if refused is not None:
             return refused
         try:
-            body = request.httprequest.get_data(cache=False)
+            # Cached, as Odoo calls the controller again after a lost race, and the
+            # stream can be read only once.
+            body = request.httprequest.get_data(cache=True)
         except RequestEntityTooLarge:
             return problem_response(
                 413,

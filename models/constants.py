@@ -55,3 +55,5 @@ SUSPENDED_RETRY_AFTER = 300
 # === SCREENS === #
 # Characters of a payload or body shown inline; the whole can be downloaded.
 PREVIEW_CHARS = 20_000
+# Further arrivals of one message that its screen lists.
+MAX_DUPLICATES_SHOWN = 100

@@ -125,6 +125,26 @@ class TestInbound(FinanceHubCommon, HttpCase):
         self.assertEqual(self.messages().command_ids.state, "applied")
         self.assertEqual(invoice.payment_state, "paid")
 
+    def test_content_type_never_eats_the_body(self):
+        """What curl or a form sends by default is kept byte for byte, too."""
+        body = b"a=1&b=%20two"
+        for index, content_type in enumerate(
+            (
+                "application/x-www-form-urlencoded",
+                "multipart/form-data; boundary=x",
+                "application/octet-stream",
+            )
+        ):
+            with self.subTest(content_type):
+                headers = {
+                    **self.sign(body, message_id=f"msg_{index}"),
+                    "Content-Type": content_type,
+                }
+                response = self.post(body, headers)
+                self.assertEqual(response.status_code, 202, response.text)
+        for message in self.messages().with_context(bin_size=False):
+            self.assertEqual(base64.b64decode(message.body), body)
+
     def test_svix_headers_are_read_too(self):
         body = self.cloud_event(self.captured("INV/1"))
         headers = {
@@ -181,8 +201,9 @@ class TestInbound(FinanceHubCommon, HttpCase):
         )
         self.assertFalse(message.duplicate_ids)
         exception = self.exceptions("C-IDEMP-MISUSE")
-        self.assertEqual((exception.res_model, exception.res_id),
-                         ("finance.message", message.id))
+        self.assertEqual(
+            (exception.res_model, exception.res_id), ("finance.message", message.id)
+        )
         self.send(second)
         self.assertEqual(exception.occurrences, 2, "folded, not doubled")
 
@@ -454,7 +475,7 @@ class TestInbound(FinanceHubCommon, HttpCase):
 
     def test_event_names_its_schema(self):
         """``dataschema`` of an event leads to the schema that its data fits."""
-        self.make_endpoint("http://127.0.0.1:9/")
+        self.make_endpoint("http://127.0.0.1:8069/")
         event = self.events_of(self.make_invoice())
         uri = json.loads(event.delivery_ids._body())["dataschema"]
         path = uri[uri.index("/finance/v1/"):]

@@ -69,10 +69,10 @@ class FinanceMessage(models.Model):
     error_code = fields.Char(readonly=True)
     error = fields.Text(string="Cause", readonly=True)
     command_ids = fields.One2many("finance.command", "message_id", "Commands")
-    duplicate_ids = fields.One2many(
-        "finance.message.duplicate", "message_id", "Further Arrivals"
+    duplicate_ids = fields.Many2many(
+        "finance.message.duplicate", string="Further Arrivals", compute="_compute_duplicates"
     )
-    duplicate_count = fields.Integer(compute="_compute_duplicate_count")
+    duplicate_count = fields.Integer(compute="_compute_duplicates")
 
     _external_id_unique = models.UniqueIndex("(connector_id, external_id)")
     _waiting_idx = models.Index("(id) WHERE state = 'received'")
@@ -100,13 +100,16 @@ class FinanceMessage(models.Model):
                 f"{name}: {value}" for name, value in (message.headers or {}).items()
             )
 
-    def _compute_duplicate_count(self):
-        groups = self.env["finance.message.duplicate"]._read_group(
-            [("message_id", "in", self.ids)], ["message_id"], ["__count"]
-        )
-        counts = {message.id: count for message, count in groups}
+    def _compute_duplicates(self):
+        duplicates = self.env["finance.message.duplicate"]
+        domain = [("message_ref", "in", self.ids)]
+        counts = dict(duplicates._read_group(domain, ["message_ref"], ["__count"]))
         for message in self:
-            message.duplicate_count = counts.get(message.id, 0)
+            count = counts.get(message.id, 0)
+            message.duplicate_count = count
+            message.duplicate_ids = count and duplicates.search(
+                [("message_ref", "=", message.id)], limit=constants.MAX_DUPLICATES_SHOWN
+            )
 
     # === CRUD === #
 
@@ -151,9 +154,52 @@ class FinanceMessage(models.Model):
             before with another body
         """
         digest = hashlib.sha256(body).hexdigest()
-        now = clock.naive_now()
-        cr = self.env.cr
-        cr.execute(
+        known = self._find_known(connector, external_id)
+        if known is None:
+            if self._insert(
+                connector, external_id, body, digest, headers, remote_addr, verified_by
+            ):
+                self._wake_after_commit()
+                return "new"
+            # Inserted by another call in the same moment.
+            known = self._find_known(connector, external_id)
+        message_id, known_digest = known
+        if known_digest != digest:
+            self._report_conflict(connector, message_id, external_id, digest, known)
+            return "conflict"
+        self.env.cr.execute(
+            """
+            INSERT INTO finance_message_duplicate (
+                message_ref, company_id, received_at, remote_addr
+            ) VALUES (%s, %s, %s, %s)
+            """,
+            [message_id, connector.company_id.id, clock.naive_now(), remote_addr],
+        )
+        return "duplicate"
+
+    @api.model
+    def _find_known(self, connector, external_id):
+        """Return (id, SHA-256) of the message of an external id, or None."""
+        self.env.cr.execute(
+            """
+            SELECT id, sha256 FROM finance_message
+             WHERE connector_id = %s AND external_id = %s
+            """,
+            [connector.id, external_id],
+        )
+        return self.env.cr.fetchone()
+
+    @api.model
+    def _insert(
+        self, connector, external_id, body, digest, headers, remote_addr, verified_by
+    ):
+        """Insert a message; return whether it was new.
+
+        Under REPEATABLE READ a row that was committed since this transaction began
+        is a serialization failure, upon which Odoo runs the request again; that is
+        the ordinary course of a race and not worth an error in the log.
+        """
+        self.env.cr.execute(
             """
             INSERT INTO finance_message (
                 connector_id, company_id, external_id, received_at, state, body, size,
@@ -169,7 +215,7 @@ class FinanceMessage(models.Model):
                 connector.id,
                 connector.company_id.id,
                 external_id,
-                now,
+                clock.naive_now(),
                 base64.b64encode(body),
                 len(body),
                 digest,
@@ -179,48 +225,29 @@ class FinanceMessage(models.Model):
                 verified_by,
                 str(uuid.uuid4()),
             ],
+            log_exceptions=False,
         )
-        if cr.fetchone():
-            self._wake_after_commit()
-            return "new"
-        cr.execute(
-            """
-            SELECT id, sha256 FROM finance_message
-             WHERE connector_id = %s AND external_id = %s
-            """,
-            [connector.id, external_id],
+        return self.env.cr.fetchone() is not None
+
+    @api.model
+    def _report_conflict(self, connector, message_id, external_id, digest, known):
+        self.env["finance.exception"]._open(
+            "C-IDEMP-MISUSE",
+            company=connector.company_id,
+            record=self.browse(message_id),
+            connector=connector,
+            fingerprint=f"message:{message_id}",
+            summary=self.env._(
+                "%(connector)s used the message id %(id)s for two different messages",
+                connector=connector.name,
+                id=external_id,
+            ),
+            cause=self.env._(
+                "The second one was refused (SHA-256 %(new)s, the first was %(old)s).",
+                new=digest,
+                old=known[1],
+            ),
         )
-        message_id, known_digest = cr.fetchone()
-        if known_digest != digest:
-            self.env["finance.exception"]._open(
-                "C-IDEMP-MISUSE",
-                company=connector.company_id,
-                record=self.browse(message_id),
-                connector=connector,
-                fingerprint=f"message:{message_id}",
-                summary=self.env._(
-                    "%(connector)s used the message id %(id)s for two different "
-                    "messages",
-                    connector=connector.name,
-                    id=external_id,
-                ),
-                cause=self.env._(
-                    "The second one was refused (SHA-256 %(new)s, the first was "
-                    "%(old)s).",
-                    new=digest,
-                    old=known_digest,
-                ),
-            )
-            return "conflict"
-        cr.execute(
-            """
-            INSERT INTO finance_message_duplicate (
-                message_id, company_id, received_at, remote_addr
-            ) VALUES (%s, %s, %s, %s)
-            """,
-            [message_id, connector.company_id.id, now, remote_addr],
-        )
-        return "duplicate"
 
     # === WAKING === #
 

@@ -14,9 +14,9 @@ class FinanceMessageDuplicate(models.Model):
     _rec_name = "received_at"
     _log_access = False
 
-    message_id = fields.Many2one(
-        "finance.message", required=True, index=True, ondelete="cascade", readonly=True
-    )
+    # Not a Many2one: checking the foreign key locks the message's row, which loses a
+    # race against the job that is just processing it.
+    message_ref = fields.Integer(required=True, index=True, readonly=True)
     company_id = fields.Many2one("res.company", required=True, readonly=True)
     received_at = fields.Datetime(required=True, readonly=True)
     remote_addr = fields.Char(string="From", readonly=True)
