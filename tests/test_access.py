@@ -1,1 +1,621 @@
-"""Under way."""
+from contextlib import contextmanager
+
+from odoo import models
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import Form, new_test_user, tagged
+from odoo.tools import mute_logger
+
+from .common import GROUPS, FinanceHubCommon, status
+
+SECRET = "whsec_" + "A" * 32
+
+NONE, READ, ALL = "", "r", "crud"
+# What each role may do with the rows of each model: (operator, approver,
+# administrator, auditor). A plain user may do nothing with any of them.
+MATRIX = {
+    "finance.connector": (READ, READ, ALL, READ),
+    "finance.credential": (READ, READ, ALL, READ),
+    "finance.endpoint": (READ, READ, ALL, READ),
+    "finance.subscription": (READ, READ, ALL, READ),
+    "finance.event": (READ, READ, READ, READ),
+    "finance.delivery": (READ, READ, READ, READ),
+    "finance.attempt": (READ, READ, READ, READ),
+    "finance.message": (READ, READ, READ, READ),
+    "finance.message.duplicate": (READ, READ, READ, READ),
+    "finance.command": (READ, READ, READ, READ),
+    "finance.transaction": (READ, READ, READ, READ),
+    "finance.transition": (READ, READ, READ, READ),
+    "finance.exception": (READ, READ, READ, READ),
+    "finance.trace.step": (READ, READ, READ, READ),
+    "finance.correct.wizard": (ALL, NONE, NONE, NONE),
+    "finance.reason.wizard": (ALL, NONE, NONE, NONE),
+}
+OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
+
+# Who may press what. Buttons that only open another screen are left to those who may
+# read: all of the roles.
+EVERY_ROLE = set(GROUPS)
+OPERATOR, ADMINISTRATOR = {"operator"}, {"administrator"}
+ACTIONS = {
+    "finance.connector": {
+        "action_request_review": ADMINISTRATOR,
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_suspend": {"administrator", "approver"},
+        "action_resume": {"administrator", "approver"},
+        "action_retire": ADMINISTRATOR,
+        "action_open_exceptions": EVERY_ROLE,
+        "action_open_messages": EVERY_ROLE,
+        "action_open_deliveries": EVERY_ROLE,
+    },
+    "finance.credential": {
+        "action_generate": ADMINISTRATOR,
+        "action_revoke": ADMINISTRATOR,
+        "action_reencrypt": ADMINISTRATOR,
+    },
+    "finance.endpoint": {
+        "action_suspend": ADMINISTRATOR,
+        "action_resume": ADMINISTRATOR,
+    },
+    "finance.subscription": {},
+    "finance.event": {
+        "action_open_record": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.delivery": {
+        "action_retry": OPERATOR,
+        "action_cancel": OPERATOR,
+        "action_open_event": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.attempt": {},
+    "finance.message": {
+        "action_retry": OPERATOR,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.message.duplicate": {},
+    "finance.command": {
+        "action_retry": OPERATOR,
+        "action_correct": OPERATOR,
+        "action_open_result": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.transaction": {"action_open_trace": EVERY_ROLE},
+    "finance.transition": {},
+    "finance.exception": {
+        "action_retry": OPERATOR,
+        "action_correct": OPERATOR,
+        "action_assign_to_me": OPERATOR,
+        "action_cancel": OPERATOR,
+        "action_open_subject": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.trace.step": {"action_open": EVERY_ROLE},
+    "finance.correct.wizard": {"action_resubmit": OPERATOR},
+    "finance.reason.wizard": {"action_confirm": OPERATOR},
+}
+# Called on the model, whatever records there are.
+ON_THE_MODEL = {("finance.credential", "action_reencrypt")}
+
+
+class AccessCase(FinanceHubCommon):
+    """One row of every model, and one user of every role."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.users["nobody"] = new_test_user(
+            cls.env,
+            "test_nobody",
+            "base.group_user,account.group_account_readonly",
+            company_id=cls.company.id,
+            company_ids=[(6, 0, cls.company.ids)],
+        )
+
+    def setUp(self):
+        super().setUp()
+        self.sink = self.receiver()
+        self.endpoint = self.make_endpoint(self.sink.url, retry_schedule="0")
+        self.connector = self.endpoint.connector_id
+        self.shop = self.make_connector("shop")
+        self.make_credential(self.shop, "inbound", SECRET)
+        self.sink.answers = [status(500)]
+        self.invoice = self.make_invoice(100.0)
+        self.dispatch()
+        body = self.cloud_event(self.captured(self.invoice.name))
+        self.receive(self.shop, body)
+        self.receive(self.shop, body)
+        unmatched = self.cloud_event(self.captured("ORDER-1", "pay_2"), "m2")
+        self.receive(self.shop, unmatched, "m2")
+        self.receive(self.shop, b"garbage", "m3")
+        self.process()
+        self.end_transaction()
+
+    def rows(self, model):
+        """Return all rows of a model, as superuser."""
+        if model == "finance.correct.wizard":
+            return self.env[model].create(
+                {
+                    "command_id": self.row("finance.command").id,
+                    "content": '{"changed": true}',
+                    "reason": "Because",
+                }
+            )
+        if model == "finance.reason.wizard":
+            return self.env[model].create(
+                {
+                    "exception_ids": [(6, 0, self.row("finance.exception").ids)],
+                    "reason": "Because",
+                }
+            )
+        return self.env[model].search([("company_id", "=", self.company.id)])
+
+    def row(self, model):
+        """Return the row of a model which most buttons work on."""
+        rows = self.rows(model)
+        if model == "finance.command":
+            return rows.filtered(lambda command: command.state == "failed")
+        if model == "finance.exception":
+            return rows.filtered(lambda exception: exception.code == "B-UNMATCHED")
+        if model == "finance.message":
+            return rows.filtered(lambda message: message.state == "failed")
+        if model == "finance.delivery":
+            return rows.filtered(lambda delivery: delivery.state == "dead")[:1]
+        return rows[:1]
+
+    @contextmanager
+    def undone(self):
+        """Take back what happens inside."""
+        with self.env.cr.savepoint() as savepoint:
+            yield
+            savepoint.rollback()
+        self.env.invalidate_all()
+
+
+@tagged("post_install", "-at_install")
+class TestAccess(AccessCase):
+    """cap 88, 94: who may read, change and press what, checked beneath the views."""
+
+    def test_the_tables_name_every_model(self):
+        """A new model or button fails here until somebody decides who may use it."""
+        stored, buttons = set(), {}
+        for name, model in self.env.registry.items():
+            if not name.startswith("finance.") or model._abstract:
+                continue
+            stored.add(name)
+            buttons[name] = {
+                method
+                for method in dir(model)
+                if method.startswith("action_")
+                and not hasattr(models.BaseModel, method)
+                and "finance_hub" in getattr(model, method).__module__
+            }
+        self.assertEqual(stored, set(MATRIX))
+        self.assertEqual(buttons, {name: set(actions) for name, actions in ACTIONS.items()})
+
+    def test_matrix(self):
+        for model, by_group in MATRIX.items():
+            expected = {**dict(zip(GROUPS, by_group, strict=True)), "nobody": NONE}
+            row = self.row(model)
+            self.assertTrue(row, model)
+            for group, allowed in expected.items():
+                records = row.with_user(self.users[group])
+                for operation, letter in OPERATIONS.items():
+                    with self.subTest(model=model, group=group, operation=operation):
+                        target = records.browse() if operation == "create" else records
+                        if "wizard" in model and operation != "create":
+                            # Wizards are their creator's; the model decides here.
+                            target = records.browse()
+                        self.assertEqual(
+                            target.has_access(operation), letter in allowed
+                        )
+
+    def test_reading_for_real(self):
+        """Every role can read all that the lists and forms show."""
+        for model in MATRIX:
+            if "wizard" in model:
+                continue
+            rows = self.rows(model)
+            self.assertTrue(rows, model)
+            for group in GROUPS:
+                with self.subTest(model=model, group=group):
+                    for values in rows.with_user(self.users[group]).read():
+                        self.assertTrue(values["id"])
+            with (
+                self.subTest(model=model, group="nobody"),
+                mute_logger("odoo.models"),
+                self.assertRaises(AccessError),
+            ):
+                rows.with_user(self.users["nobody"]).read(["id", "display_name"])
+
+    def test_screens_for_real(self):
+        """Every role can open the form and the list of every model."""
+        for model in MATRIX:
+            if "wizard" in model:
+                continue
+            for group in GROUPS:
+                records = self.env[model].with_user(self.users[group])
+                views = records.get_views([(False, "list"), (False, "search")])
+                fields = views["models"][model]["fields"]
+                self.assertTrue(fields, model)
+                row = self.row(model).with_user(self.users[group])
+                if model not in ("finance.trace.step", "finance.transition",
+                                 "finance.message.duplicate"):
+                    with self.subTest(model=model, group=group):
+                        Form(row)
+
+    def test_menu_is_for_roles_only(self):
+        menu = self.env.ref("finance_hub.menu_root")
+        for group in GROUPS:
+            visible = self.env["ir.ui.menu"].with_user(self.users[group])
+            self.assertIn(menu.id, visible._visible_menu_ids(), group)
+        nobody = self.env["ir.ui.menu"].with_user(self.users["nobody"])
+        self.assertNotIn(menu.id, nobody._visible_menu_ids())
+
+    # === BUTTONS === #
+
+    def press(self, model, action, user):
+        """Press a button; a decision other than “you may not” is no matter here."""
+        row = self.row(model)
+        if "wizard" in model:
+            # A wizard is made by who uses it.
+            row.invalidate_recordset()
+            self.env.cr.execute(
+                f"UPDATE {row._table} SET create_uid = %s WHERE id = %s",
+                [user.id, row.id],
+            )
+            row.invalidate_recordset()
+        # As in a request of its own: what is cached is not asked for again.
+        self.env.flush_all()
+        self.env.invalidate_all()
+        try:
+            if (model, action) in ON_THE_MODEL:
+                row = row.browse()
+            getattr(row.with_user(user), action)()
+        except AccessError:
+            raise
+        except UserError:
+            # Not now, in this state; the role was not the reason.
+            pass
+
+    def test_buttons(self):
+        """Pressed over RPC, whatever the view shows."""
+        for model, actions in ACTIONS.items():
+            for action, allowed in actions.items():
+                for group, user in self.users.items():
+                    if group not in (*GROUPS, "nobody"):
+                        continue
+                    with (
+                        self.subTest(model=model, action=action, group=group),
+                        self.undone(),
+                        mute_logger("odoo.models"),
+                    ):
+                        if group in allowed:
+                            self.press(model, action, user)
+                        else:
+                            with self.assertRaises(AccessError):
+                                self.press(model, action, user)
+
+    def test_auditor_changes_nothing(self):
+        """Whatever the auditor tries, every row stays as it was."""
+        auditor = self.users["auditor"]
+        models_ = [name for name in MATRIX if "wizard" not in name]
+        before = {name: self.contents(name) for name in models_}
+        for name in models_:
+            rows = self.rows(name).with_user(auditor)
+            # Before access is asked, the append-only logs refuse everybody.
+            for attempt in (
+                lambda rows=rows: rows.write({"id": 1}),
+                lambda rows=rows: rows.create([{}]),
+                lambda rows=rows: rows.unlink(),
+            ):
+                with (
+                    self.subTest(name),
+                    mute_logger("odoo.models"),
+                    self.assertRaises(UserError),
+                ):
+                    attempt()
+        self.assertEqual({name: self.contents(name) for name in models_}, before)
+
+    def contents(self, model):
+        self.env.flush_all()
+        table = self.env[model]._table
+        if self.env[model]._table_query:
+            return None
+        self.env.cr.execute(f"SELECT t::text FROM {table} t ORDER BY id")
+        return self.env.cr.fetchall()
+
+    def test_only_its_people_talk_on_an_exception(self):
+        """An operator comments on an exception; an auditor leaves no trace."""
+        exception = self.row("finance.exception")
+        message = exception.with_user(self.users["operator"]).message_post(
+            body="I called the shop"
+        )
+        self.assertIn("I called the shop", message.body)
+        with mute_logger("odoo.models"), self.assertRaises(AccessError):
+            exception.with_user(self.users["auditor"]).message_post(body="Hello")
+
+    def test_auditor_sees_the_accounting_behind(self):
+        """Opening what a row is about needs no more than the accounting role."""
+        event = self.events_of(self.invoice)[0].with_user(self.users["auditor"])
+        action = event.action_open_record()
+        record = self.env[action["res_model"]].with_user(self.users["auditor"])
+        self.assertEqual(record.browse(action["res_id"]).name, self.invoice.name)
+
+
+@tagged("post_install", "-at_install")
+class TestCompanies(AccessCase):
+    """cap 89: nobody sees or touches another company's rows, whatever the role."""
+
+    def setUp(self):
+        super().setUp()
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        self.foreigner = new_test_user(
+            self.env,
+            "test_foreigner",
+            ",".join(f"finance_hub.group_{group}" for group in GROUPS),
+            company_id=company.id,
+            company_ids=[(6, 0, company.ids)],
+        )
+
+    def test_rows_are_invisible(self):
+        for model in MATRIX:
+            if "wizard" in model:
+                continue
+            rows = self.rows(model)
+            self.assertTrue(rows, model)
+            as_foreigner = rows.with_user(self.foreigner)
+            with self.subTest(model), mute_logger("odoo.models"):
+                self.assertEqual(as_foreigner.search_count([]), 0)
+                self.assertEqual(
+                    as_foreigner.search_count([("id", "in", rows.ids)]), 0
+                )
+                self.assertFalse(
+                    as_foreigner._read_group([], [], ["__count"])[0][0]
+                )
+                for row in as_foreigner:
+                    with self.assertRaises(AccessError):
+                        row.read(["company_id"])
+
+    def test_every_model_with_a_company_has_a_rule(self):
+        rules = self.env["ir.rule"].search([("model_id.model", "like", "finance.%")])
+        guarded = {
+            rule.model_id.model
+            for rule in rules
+            if not rule.groups and rule.perm_read and "company" in rule.domain_force
+        }
+        self.assertEqual(guarded, {name for name in MATRIX if "wizard" not in name})
+
+    def test_rows_cannot_be_changed(self):
+        for model, by_group in MATRIX.items():
+            if by_group[GROUPS.index("administrator")] != ALL:
+                continue
+            row = self.row(model).with_user(self.foreigner)
+            with self.subTest(model), mute_logger("odoo.models"):
+                with self.assertRaises(AccessError):
+                    row.write({"name": "Mine now"})
+                with self.assertRaises(AccessError):
+                    row.unlink()
+
+    def test_buttons_know_companies(self):
+        """All roles at home are no role elsewhere."""
+        for model, actions in ACTIONS.items():
+            if "wizard" in model:
+                continue
+            for action in actions:
+                if (model, action) in ON_THE_MODEL or (
+                    # Opens a list, which shows what the visitor may see: nothing.
+                    model == "finance.connector" and action.startswith("action_open_")
+                ):
+                    continue
+                row = self.row(model).with_user(self.foreigner)
+                with (
+                    self.subTest(model=model, action=action),
+                    self.undone(),
+                    mute_logger("odoo.models"),
+                ):
+                    before = self.contents_of(row)
+                    self.env.invalidate_all()
+                    try:
+                        result = getattr(row, action)()
+                    except AccessError:
+                        result = None
+                    self.assertEqual(self.contents_of(row), before, "nothing changed")
+                    if result is not None:
+                        # A form may be offered, as long as it shows nothing.
+                        self.assertEqual(action, "action_cancel")
+                        self.assertEqual(result["type"], "ir.actions.act_window")
+
+    def contents_of(self, row):
+        if row._table_query:
+            return None
+        self.env.flush_all()
+        self.env.cr.execute(
+            f"SELECT t::text FROM {row._table} t WHERE id = %s", [row.id]
+        )
+        return self.env.cr.fetchone()
+
+    def test_wizards_know_companies(self):
+        """A form of one's own is no window into another company."""
+        command = self.row("finance.command")
+        exception = self.row("finance.exception")
+        wizards = self.env["finance.correct.wizard"].with_user(self.foreigner)
+        with mute_logger("odoo.models"):
+            with self.subTest("opened"), self.assertRaises(AccessError):
+                wizards.with_context(default_command_id=command.id).default_get(
+                    ["command_id", "content"]
+                )
+            with self.subTest("read"), self.assertRaises(AccessError):
+                wizard = wizards.create(
+                    {
+                        "command_id": command.id,
+                        "content": '{"a": 1}',
+                        "reason": "Curious",
+                    }
+                )
+                self.env.flush_all()
+                self.env.invalidate_all()
+                wizard.read(["original", "problem", "error_code"])
+            with self.subTest("resubmitted"), self.assertRaises(AccessError):
+                wizards.create(
+                    {
+                        "command_id": command.id,
+                        "content": '{"a": 1}',
+                        "reason": "Curious",
+                    }
+                ).action_resubmit()
+            with self.subTest("cancelled"), self.assertRaises(AccessError):
+                self.env["finance.reason.wizard"].with_user(self.foreigner).create(
+                    {"exception_ids": [(6, 0, exception.ids)], "reason": "Mine"}
+                ).action_confirm()
+        self.assertEqual(command.state, "failed")
+        self.assertEqual(exception.state, "open")
+
+    def test_configuration_stays_in_its_company(self):
+        """A credential or endpoint can't be hung under another company's connector."""
+        values = {"name": "Mine", "connector_id": self.connector.id}
+        with mute_logger("odoo.models"):
+            with self.assertRaises(AccessError):
+                self.env["finance.credential"].with_user(self.foreigner).create(values)
+            with self.assertRaises(AccessError):
+                self.env["finance.endpoint"].with_user(self.foreigner).create(
+                    {**values, "url": "https://example.com/"}
+                )
+            with self.assertRaises(AccessError):
+                self.env["finance.subscription"].with_user(self.foreigner).create(
+                    {"name": "Mine", "endpoint_id": self.endpoint.id, "patterns": "*"}
+                )
+
+    def test_both_companies_side_by_side(self):
+        """Who works in both sees both, and only what is switched on."""
+        mine = self.env["finance.connector"].create(
+            {
+                "name": "Elsewhere",
+                "code": "elsewhere",
+                "company_id": self.foreigner.company_id.id,
+            }
+        )
+        self.foreigner.company_ids += self.company
+        connectors = self.env["finance.connector"].with_user(self.foreigner)
+        both = (self.company | self.foreigner.company_id).ids
+        found = connectors.with_context(allowed_company_ids=both).search([])
+        self.assertLessEqual(mine | self.connector, found.sudo())
+        found = connectors.with_context(
+            allowed_company_ids=self.company.ids
+        ).search([])
+        self.assertNotIn(mine, found.sudo())
+
+
+@tagged("post_install", "-at_install")
+class TestSecrets(AccessCase):
+    """cap 90, 91: a stored secret comes out of no door of the ORM."""
+
+    FIELDS = ("secret_token", "previous_secret_token")
+
+    def setUp(self):
+        super().setUp()
+        self.credential = self.shop.credential_ids
+        self.credential._set_secret("whsec_" + "B" * 32)
+        self.env.flush_all()
+        self.env.cr.execute(
+            "SELECT secret_token, previous_secret_token FROM finance_credential"
+            " WHERE id = %s",
+            [self.credential.id],
+        )
+        self.tokens = self.env.cr.fetchone()
+        self.everybody = [
+            *(self.users[group] for group in GROUPS),
+            self.env.ref("base.user_admin"),
+        ]
+        self.env.ref("base.user_admin").write(
+            {
+                "company_ids": [(4, self.company.id)],
+                "group_ids": [
+                    (4, self.env.ref("finance_hub.group_administrator").id)
+                ],
+            }
+        )
+        for user in self.everybody:
+            user.group_ids += self.env.ref("base.group_allow_export")
+        self.env.invalidate_all()
+
+    def test_no_door_leads_to_it(self):
+        for user in self.everybody:
+            credential = self.credential.with_user(user).with_company(self.company)
+            for name in self.FIELDS:
+                doors = {
+                    "read": lambda c=credential, n=name: c.read([n]),
+                    "attribute": lambda c=credential, n=name: c[n],
+                    "search_read": lambda c=credential, n=name: c.search_read(
+                        [("id", "=", c.id)], [n]
+                    ),
+                    "domain": lambda c=credential, n=name: c.search(
+                        [(n, "like", "gAAAA")]
+                    ),
+                    "order": lambda c=credential, n=name: c.search([], order=n),
+                    "group": lambda c=credential, n=name: c._read_group(
+                        [], [n], ["__count"]
+                    ),
+                    "export": lambda c=credential, n=name: c.export_data([n]),
+                    "web_read": lambda c=credential, n=name: c.web_read({n: {}}),
+                    "related": lambda c=credential, n=name: c.connector_id.search(
+                        [(f"credential_ids.{n}", "!=", False)]
+                    ),
+                    "write": lambda c=credential, n=name: c.write({n: "mine"}),
+                    "create": lambda c=credential, n=name: c.create(
+                        {"name": "x", "connector_id": c.connector_id.id, n: "mine"}
+                    ),
+                }
+                for door, attempt in doors.items():
+                    with (
+                        self.subTest(user=user.login, field=name, door=door),
+                        mute_logger("odoo.models"),
+                        self.assertRaises(AccessError),
+                    ):
+                        attempt()
+
+    def test_not_among_the_fields(self):
+        for user in self.everybody:
+            described = self.env["finance.credential"].with_user(user).fields_get()
+            for name in self.FIELDS:
+                self.assertNotIn(name, described, user.login)
+            self.assertIn("secret_hint", described)
+
+    def test_all_that_can_be_read_holds_no_secret(self):
+        """Everything a user can read of a credential, in one go."""
+        for user in self.everybody:
+            credential = self.credential.with_user(user).with_company(self.company)
+            text = str(credential.read()) + str(credential.copy_data())
+            for token in self.tokens:
+                self.assertNotIn(token, text)
+            for secret in self.credential._secrets():
+                self.assertNotIn(secret, text)
+                self.assertNotIn(secret.removeprefix("whsec_"), text)
+
+    def test_input_is_for_administrators(self):
+        for group in ("operator", "approver", "auditor", "nobody"):
+            with (
+                self.subTest(group),
+                mute_logger("odoo.models"),
+                self.assertRaises(AccessError),
+            ):
+                self.credential.with_user(self.users[group]).secret_input = SECRET
+
+    def test_private_methods_stay_private(self):
+        """What hands out clear secrets can't be called from outside."""
+        for name in ("_secrets", "_set_secret", "_check_secret"):
+            self.assertTrue(name.startswith("_"))
+            self.assertTrue(hasattr(self.credential, name))
+
+    def test_jobs_carry_no_secret(self):
+        """Jobs name no record and no argument: they find their work themselves."""
+        self.env["finance.delivery"]._wake()
+        self.env["finance.message"]._wake()
+        jobs = self.env["queue.job"].search(
+            [("identity_key", "like", "finance_hub.%")]
+        )
+        self.assertEqual(len(jobs), 2)
+        for job in jobs:
+            self.assertFalse(job.args)
+            self.assertFalse(job.kwargs)
+            self.assertFalse(job.records)

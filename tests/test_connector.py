@@ -8,7 +8,7 @@ from unittest.mock import patch
 from psycopg2.errors import CheckViolation, UniqueViolation
 from standardwebhooks import Webhook
 
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import config, mute_logger
 
@@ -47,6 +47,24 @@ class ConnectorCase(FinanceHubCommon):
         )
         credential._set_secret(SECRET)
         return connector
+
+    def tracked(self, record):
+        """Return the record as people use it: with its changes being logged."""
+        self.end_transaction()
+        return record.with_context(
+            tracking_disable=False, mail_notrack=False, mail_create_nolog=False
+        )
+
+    def logged(self, record, field):
+        """Return the changes of a field in the log, in order."""
+        self.end_transaction()
+        return (
+            record.sudo()
+            .message_ids.tracking_value_ids.filtered(
+                lambda value: value.field_id.name == field
+            )
+            .sorted("id")
+        )
 
 
 @tagged("post_install", "-at_install")
@@ -105,11 +123,9 @@ class TestGoLive(ConnectorCase):
             {"approved_by_id": self.approver.id},
             {"requested_by_id": self.approver.id},
         ):
-            with self.subTest(values=list(values)), self.assertRaises(
-                (AccessError, UserError)
-            ):
+            with self.subTest(values=list(values)), self.assertRaises(UserError):
                 connector.write(values)
-        with self.subTest("create"), self.assertRaises((AccessError, UserError)):
+        with self.subTest("create"), self.assertRaises(UserError):
             self.prepare("bypass", state="live")
 
     def test_what_is_missing_is_named(self):
@@ -217,24 +233,16 @@ class TestGoLive(ConnectorCase):
 
     def test_history_is_kept(self):
         """cap 93: who requested and approved stands in the log of the connector."""
-        connector = self.prepare()
+        connector = self.tracked(self.prepare())
         connector.action_request_review()
+        self.end_transaction()
         connector.with_user(self.approver).action_approve()
-        self.flush_tracking()
-        tracked = connector.message_ids.tracking_value_ids.filtered(
-            lambda value: value.field_id.name == "state"
-        ).sorted("id")
+        values = self.logged(connector, "state")
+        self.assertEqual(values.mapped("new_value_char"), ["In Review", "Live"])
         self.assertEqual(
-            tracked.mapped("new_value_char"), ["In Review", "Live"]
+            [value.mail_message_id.author_id for value in values],
+            [self.administrator.partner_id, self.approver.partner_id],
         )
-        self.assertEqual(
-            tracked.mail_message_id.sorted("id").author_id,
-            (self.administrator | self.approver).partner_id,
-        )
-
-    def flush_tracking(self):
-        self.env.flush_all()
-        self.cr.precommit.run()
 
 
 @tagged("post_install", "-at_install")
@@ -276,14 +284,9 @@ class TestConfiguration(ConnectorCase):
 
     def test_live_code_cannot_change_unseen(self):
         """A live connector's code is in the sender's settings; a change is logged."""
-        connector = self.make_connector("shop")
+        connector = self.tracked(self.make_connector("shop"))
         connector.with_user(self.administrator).code = "shop2"
-        self.env.flush_all()
-        self.cr.precommit.run()
-        self.assertIn(
-            "shop2",
-            connector.message_ids.tracking_value_ids.mapped("new_value_char"),
-        )
+        self.assertEqual(self.logged(connector, "code").new_value_char, "shop2")
 
     # === ADDRESSES (SSRF GUARD) === #
 
@@ -305,7 +308,6 @@ class TestConfiguration(ConnectorCase):
                 "http://example.com/hook",
                 "https://127.0.0.1/hook",
                 "http://127.0.0.1/hook",
-                "https://localhost/hook",
                 "https://[::1]/hook",
                 "https://10.1.2.3/hook",
                 "https://192.168.1.1/hook",
@@ -359,16 +361,25 @@ class TestConfiguration(ConnectorCase):
             )
 
     def test_change_of_address_is_checked_and_logged(self):
-        endpoint = self.make_endpoint("https://example.com/a")
+        endpoint = self.tracked(self.make_endpoint("https://example.com/a"))
         with self.assertRaises(ValidationError):
             endpoint.url = "https://10.0.0.1/"
         endpoint.url = "https://example.com/b"
-        self.env.flush_all()
-        self.cr.precommit.run()
-        self.assertIn(
-            "https://example.com/b",
-            endpoint.message_ids.tracking_value_ids.mapped("new_value_char"),
+        self.assertEqual(
+            self.logged(endpoint, "url").new_value_char, "https://example.com/b"
         )
+
+    def test_names_of_private_addresses(self):
+        """A name is judged by what it resolves to, at the moment of sending."""
+        sink = self.receiver()
+        url = f"https://localhost:{sink.server_port}/hook"
+        with patch.dict(os.environ, {"FINANCE_HUB_ALLOWED_NETWORKS": ""}):
+            endpoint = self.make_endpoint(url)
+            delivery = self.events_of(self.make_invoice()).delivery_ids
+            self.dispatch()
+        self.assertEqual(delivery.endpoint_id, endpoint)
+        self.assertEqual(delivery.attempt_ids.error_code, "T-ADDRESS")
+        self.assertFalse(sink.requests)
 
     # === RETRIES AND LIMITS === #
 
@@ -434,9 +445,7 @@ class TestConfiguration(ConnectorCase):
         foreign = self.make_credential(self.make_connector("foreign"))
         inbound = self.make_credential(endpoint.connector_id, "inbound")
         for credential in (foreign, inbound):
-            with self.subTest(credential.name), self.assertRaises(
-                (UserError, ValidationError)
-            ):
+            with self.subTest(credential.name), self.assertRaises(UserError):
                 endpoint.credential_id = credential
 
     # === SUBSCRIPTIONS === #
@@ -600,7 +609,8 @@ class TestCredential(ConnectorCase):
                 ValidationError, "can't be used"
             ) as caught:
                 self.as_administrator.secret_input = secret
-            self.assertNotIn(secret, str(caught.exception))
+            if len(secret) > len("whsec_"):
+                self.assertNotIn(secret, str(caught.exception))
         self.assertEqual(self.stored(), (None, None))
 
     def test_public_keys_verify_and_do_not_sign(self):
@@ -707,8 +717,8 @@ class TestCredential(ConnectorCase):
             self.credential._secrets()
         self.assertIn(self.credential.name, str(caught.exception))
 
-    def test_lost_key_does_not_stop_the_others(self):
-        """Re-encryption names what it can't read, as words for a person."""
+    def test_lost_key_while_encrypting_anew(self):
+        """What can't be read is said in words for a person, not as a crash."""
         self.use_keys(generate_key())
         self.as_administrator.secret_input = SECRET
         self.use_keys(generate_key())

@@ -207,6 +207,31 @@ class TestDelivery(FinanceHubCommon):
         self.assertEqual(delivery.attempt_ids.error_code, "T-ADDRESS")
         self.assertFalse(self.sink.requests)
 
+    def test_event_that_cannot_be_written_keeps_nothing_back(self):
+        """One broken row is set aside with an exception; the others go."""
+        broken, fine = self.make_invoice(), self.make_invoice()
+        delivery = self.delivery_of(broken)
+        event_model = type(self.env["finance.event"])
+        original = event_model._body
+
+        def body(model, values):
+            if values["subject"] == f"invoice/{broken.id}":
+                raise ValueError("no such type")
+            return original(model, values)
+
+        with (
+            patch.object(event_model, "_body", body),
+            self.assertLogs("odoo.addons.finance_hub", "ERROR"),
+        ):
+            statistics = self.dispatch()
+        self.env.invalidate_all()
+        self.assertEqual(statistics.delivered, 1)
+        self.assertEqual(self.sink.events[0]["subject"], f"invoice/{fine.id}")
+        self.assertEqual(delivery.state, "dead")
+        self.assertEqual(delivery.exception_id.code, "D-SCHEMA")
+        delivery.exception_id.with_user(self.users["operator"]).action_retry()
+        self.assertEqual(self.dispatch().delivered, 1)
+
     def test_unreadable_secret_suspends_and_asks(self):
         self.env.flush_all()
         self.env.cr.execute(

@@ -1,6 +1,7 @@
 import base64
 import json
 from datetime import datetime, timedelta, timezone
+from unittest.mock import patch
 
 from standardwebhooks import Webhook
 
@@ -297,6 +298,18 @@ class TestInbound(FinanceHubCommon, HttpCase):
         body = self.cloud_event(self.captured("INV/1"))
         with self.assertLogs("odoo.addons.finance_hub", "ERROR"):
             self.assertProblem(self.send(body), 401, "C-SIGNATURE")
+
+    def test_unusable_keys_of_the_server_are_closed(self):
+        """A wrong setting of the encryption keys is no crash, and lets nobody in."""
+        body = self.cloud_event(self.captured("INV/1"))
+        with (
+            patch.dict("os.environ", {"FINANCE_HUB_ENCRYPTION_KEYS": "no-key"}),
+            mute_logger("odoo.addons.finance_hub.controllers.inbound"),
+        ):
+            response = self.send(body)
+        self.assertIn(response.status_code, (401, 503), response.text)
+        self.assertEqual(response.headers["Content-Type"], "application/problem+json")
+        self.assertFalse(self.messages())
 
     def test_only_its_own_inbound_secret_counts(self):
         """Neither what signs our events nor another sender's secret opens it."""

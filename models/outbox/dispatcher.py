@@ -236,6 +236,10 @@ class Dispatcher:
             WITH picked AS (
                 SELECT due.id
                   FROM unnest(%(endpoints)s, %(room)s) AS endpoint(id, room)
+                  -- Whoever was suspended since the run began gets nothing more.
+                  JOIN finance_endpoint n ON n.id = endpoint.id AND n.state = 'live'
+                  JOIN finance_connector c
+                    ON c.id = n.connector_id AND c.state = 'live'
                  CROSS JOIN LATERAL (
                     SELECT d.id
                       FROM finance_delivery d
@@ -281,30 +285,64 @@ class Dispatcher:
             },
         )
         columns = [column.name for column in cr.description]
+        rows = [dict(zip(columns, row, strict=True)) for row in cr.fetchall()]
         body = api.Environment(cr, SUPERUSER_ID, {})["finance.event"]._body
-        parcels = []
-        for row in cr.fetchall():
-            values = dict(zip(columns, row, strict=True))
+        parcels, broken = [], []
+        for values in rows:
             values["occurred_at"] = values["occurred_at"].replace(tzinfo=timezone.utc)
-            route = self._routes[values["endpoint_id"]]
-            parcels.append(
-                Parcel(
-                    destination=route.destination,
-                    lane=values["aggregate"],
-                    message_id=values["event_id"],
-                    body=body(values),
-                    ticket=Ticket(
-                        delivery_id=values["id"],
-                        endpoint_id=values["endpoint_id"],
-                        company_id=values["company_id"],
-                        attempt_count=values["attempt_count"],
-                        throttle_count=values["throttle_count"],
-                        exception_id=values["exception_id"],
-                        label=values["label"],
-                    ),
-                )
-            )
+            try:
+                parcels.append(self._parcel(values, body(values)))
+            except ValueError as error:
+                # One event that can't be written must not keep the others back.
+                _logger.exception("finance_hub: event %s", values["event_id"])
+                broken.append((values, error))
+        if broken:
+            self._set_aside(cr, broken)
         return parcels
+
+    def _parcel(self, values, body):
+        return Parcel(
+            destination=self._routes[values["endpoint_id"]].destination,
+            lane=values["aggregate"],
+            message_id=values["event_id"],
+            body=body,
+            ticket=Ticket(
+                delivery_id=values["id"],
+                endpoint_id=values["endpoint_id"],
+                company_id=values["company_id"],
+                attempt_count=values["attempt_count"],
+                throttle_count=values["throttle_count"],
+                exception_id=values["exception_id"],
+                label=values["label"],
+            ),
+        )
+
+    def _set_aside(self, cr, broken):
+        """Give up rows whose event can't be put into an envelope."""
+        env = api.Environment(cr, SUPERUSER_ID, {})
+        for values, error in broken:
+            endpoint = env["finance.endpoint"].browse(values["endpoint_id"])
+            delivery = env["finance.delivery"].browse(values["id"])
+            exception = env["finance.exception"]._open(
+                "D-SCHEMA",
+                company=endpoint.company_id,
+                record=delivery,
+                connector=endpoint.connector_id,
+                fingerprint=f"delivery:{delivery.id}",
+                summary=env._("%s: the event can't be written", values["label"]),
+                cause=str(error),
+                correlation_id=values["correlation_id"],
+            )
+            delivery.write(
+                {
+                    "state": "dead",
+                    "last_error": str(error),
+                    "lease_token": False,
+                    "lease_until": False,
+                    "exception_id": exception.id,
+                }
+            )
+        env.flush_all()
 
     # === RECORDING === #
 

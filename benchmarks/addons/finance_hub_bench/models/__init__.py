@@ -1,0 +1,2 @@
+from . import finance_bench
+from . import finance_delivery
