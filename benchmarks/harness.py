@@ -84,12 +84,16 @@ def machine() -> dict:
 def write(figures: list[Figure], about: dict) -> None:
     """Write the result file and print the table."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    rows = [{**asdict(entry), "machine": about, "measured_at": now} for entry in figures]
+    rows = [
+        {**asdict(entry), "machine": about, "measured_at": now} for entry in figures
+    ]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
     heading = ("figure", "unit", "value", "reference", "ratio", "spread")
-    print(f"\n{heading[0]:28} {heading[1]:12} {heading[2]:>12} {heading[3]:>12} "
-          f"{heading[4]:>8}  {heading[5]}")
+    print(
+        f"\n{heading[0]:28} {heading[1]:12} {heading[2]:>12} {heading[3]:>12} "
+        f"{heading[4]:>8}  {heading[5]}"
+    )
     for entry in figures:
         low, high = entry.spread
         print(

@@ -6,7 +6,7 @@ with ``Z``, a date is ISO 8601, an id is an opaque string.
 """
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Annotated, Any, TypeVar
 
@@ -233,7 +233,7 @@ def _utc_datetime(value: Any) -> datetime:
     if value.tzinfo is None:
         raise ValueError("The time has no zone. Add Z for UTC.")
     try:
-        return value.astimezone(UTC)
+        return value.astimezone(timezone.utc)
     except OverflowError:
         raise ValueError("There is no such time in UTC.") from None
 
@@ -245,7 +245,7 @@ def utc_text(value: datetime) -> str:
     """
     if value.tzinfo is None:
         raise ValueError("The time has no zone.")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    return value.astimezone(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
 
 
 def _plain_date(value: Any) -> date:

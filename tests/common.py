@@ -102,9 +102,7 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
                 "reconcile": True,
             }
         )
-        cls.journal.inbound_payment_method_line_ids.payment_account_id = (
-            cls.outstanding
-        )
+        cls.journal.inbound_payment_method_line_ids.payment_account_id = cls.outstanding
         cls.users = {
             group: cls.env["res.users"].create(
                 {

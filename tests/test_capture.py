@@ -53,8 +53,13 @@ class TestCapture(FinanceHubCommon):
 
     def test_import_posts_too(self):
         result = self.env["account.move"].load(
-            ["move_type", "partner_id/.id", "invoice_date", "invoice_line_ids/name",
-             "invoice_line_ids/price_unit"],
+            [
+                "move_type",
+                "partner_id/.id",
+                "invoice_date",
+                "invoice_line_ids/name",
+                "invoice_line_ids/price_unit",
+            ],
             [["out_invoice", str(self.partner_a.id), "2026-01-15", "Imported", "70"]],
         )
         self.assertFalse(result["messages"])
@@ -75,12 +80,9 @@ class TestCapture(FinanceHubCommon):
     def test_rollback_leaves_none(self):
         invoice = self.make_invoice(post=False)
         before = self.env["finance.event"].search_count([])
-        try:
-            with self.env.cr.savepoint():
-                invoice.action_post()
-                raise ZeroDivisionError
-        except ZeroDivisionError:
-            pass
+        with self.assertRaises(ZeroDivisionError), self.env.cr.savepoint():
+            invoice.action_post()
+            raise ZeroDivisionError
         self.end_transaction()
         self.assertEqual(self.env["finance.event"].search_count([]), before)
 
@@ -89,12 +91,9 @@ class TestCapture(FinanceHubCommon):
         kept, undone = self.make_invoice(post=False), self.make_invoice(post=False)
         with self.env.cr.savepoint():
             kept.action_post()
-            try:
-                with self.env.cr.savepoint():
-                    undone.action_post()
-                    raise ZeroDivisionError
-            except ZeroDivisionError:
-                pass
+            with self.assertRaises(ZeroDivisionError), self.env.cr.savepoint():
+                undone.action_post()
+                raise ZeroDivisionError
         self.assertEqual(self.verbs_of(kept), ["posted"])
         self.assertEqual(self.verbs_of(undone), [])
 
@@ -107,22 +106,24 @@ class TestCapture(FinanceHubCommon):
         paid = self.events_of(invoice)[-1]
         self.assertEqual(paid.data["residual_amount"], "0.00")
         self.assertEqual(len(paid.data["payments"]), 2)
-        self.assertEqual([event.sequence for event in self.events_of(invoice)], [1, 2, 3])
+        self.assertEqual(
+            [event.sequence for event in self.events_of(invoice)], [1, 2, 3]
+        )
 
     def test_payment_taken_off(self):
         invoice = self.make_invoice(100.0)
         self._pay(invoice, 100.0)
         self.end_transaction()
         invoice.line_ids.remove_move_reconcile()
-        self.assertEqual(
-            self.verbs_of(invoice), ["posted", "paid", "payment_reversed"]
-        )
+        self.assertEqual(self.verbs_of(invoice), ["posted", "paid", "payment_reversed"])
 
     def test_transient_change_is_silent(self):
         """Paid and taken off within one transaction is as if nothing was."""
         invoice = self.make_invoice(100.0)
         self.events_of(invoice)
-        payment = self.env["account.payment"].create(self._payment_values(invoice, 100.0))
+        payment = self.env["account.payment"].create(
+            self._payment_values(invoice, 100.0)
+        )
         payment.action_post()
         self.end_transaction()
         lines = (payment.move_id.line_ids | invoice.line_ids).filtered(
@@ -157,7 +158,9 @@ class TestCapture(FinanceHubCommon):
 
     def test_payment_lifecycle(self):
         invoice = self.make_invoice(100.0)
-        payment = self.env["account.payment"].create(self._payment_values(invoice, 30.0))
+        payment = self.env["account.payment"].create(
+            self._payment_values(invoice, 30.0)
+        )
         self.assertEqual(self.verbs_of(payment), ["created"])
         payment.action_post()
         self.assertEqual(self.verbs_of(payment)[-1], "in_process")

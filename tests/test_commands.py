@@ -173,8 +173,9 @@ class TestCommands(FinanceHubCommon):
 
     def test_invoice_of_another_company_is_not_found(self):
         other = self.setup_other_company()
-        connector = self.make_connector("other", company_id=other["company"].id,
-                                        payment_journal_id=False)
+        connector = self.make_connector(
+            "other", company_id=other["company"].id, payment_journal_id=False
+        )
         body = self.cloud_event(self.captured(self.invoice.name))
         _outcome, message = self.receive(connector, body)
         self.process()
@@ -313,7 +314,9 @@ class TestCommands(FinanceHubCommon):
         with Form(wizard_model) as form:
             form.move_id = self.invoice
             form.reason = "The shop sent the order number"
-        self.assertEqual(json.loads(form.record.content)["document_ref"], self.invoice.name)
+        self.assertEqual(
+            json.loads(form.record.content)["document_ref"], self.invoice.name
+        )
         form.record.action_resubmit()
         correction = command.correction_ids
         self.assertEqual((command.state, correction.state), ("superseded", "received"))
@@ -324,7 +327,8 @@ class TestCommands(FinanceHubCommon):
         self.assertEqual(self.invoice.payment_state, "paid")
         self.assertEqual(exception.state, "resolved")
         self.assertIn(
-            "The shop sent the order number", " ".join(exception.message_ids.mapped("body"))
+            "The shop sent the order number",
+            " ".join(exception.message_ids.mapped("body")),
         )
 
     def test_wrong_correction_is_the_same_case(self):

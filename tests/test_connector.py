@@ -145,7 +145,9 @@ class TestGoLive(ConnectorCase):
                 "url": "https://example.com/hook",
             }
         )
-        with self.assertRaisesRegex(UserError, "signing secret for endpoint “Warehouse”"):
+        with self.assertRaisesRegex(
+            UserError, "signing secret for endpoint “Warehouse”"
+        ):
             connector.action_request_review()
         self.assertEqual(connector.state, "draft")
 
@@ -252,9 +254,20 @@ class TestConfiguration(ConnectorCase):
     def test_codes(self):
         for code in ("ab", "shop-1", "shop_1", "1shop", "a" * 63):
             self.assertTrue(self.make_connector(code))
-        for code in ("a", "Shop", "-shop", "_shop", "a b", "a/b", "ü1", "a" * 64, "a.b"):
-            with self.subTest(code), self.assertRaisesRegex(
-                ValidationError, "can't be part of an address"
+        for code in (
+            "a",
+            "Shop",
+            "-shop",
+            "_shop",
+            "a b",
+            "a/b",
+            "ü1",
+            "a" * 64,
+            "a.b",
+        ):
+            with (
+                self.subTest(code),
+                self.assertRaisesRegex(ValidationError, "can't be part of an address"),
             ):
                 self.make_connector(code)
 
@@ -396,8 +409,9 @@ class TestConfiguration(ConnectorCase):
             (", ".join(["1"] * 500), "at most"),
             ("0, 999999999", "too long"),
         ):
-            with self.subTest(schedule[:20]), self.assertRaisesRegex(
-                ValidationError, word
+            with (
+                self.subTest(schedule[:20]),
+                self.assertRaisesRegex(ValidationError, word),
             ):
                 endpoint.retry_schedule = schedule
 
@@ -585,7 +599,9 @@ class TestCredential(ConnectorCase):
         )
         self.assertEqual(answer[0]["state"], "active")
         self.assertNotIn(SECRET, str(answer))
-        self.assertFalse(self.as_administrator.read(["secret_input"])[0]["secret_input"])
+        self.assertFalse(
+            self.as_administrator.read(["secret_input"])[0]["secret_input"]
+        )
         self.env.invalidate_all()
         self.assertFalse(self.as_administrator.secret_input)
 
@@ -605,9 +621,10 @@ class TestCredential(ConnectorCase):
             "whsk_" + "A" * 32,
             "whpk_" + "A" * 43 + "=",
         ):
-            with self.subTest(secret[:20]), self.assertRaisesRegex(
-                ValidationError, "can't be used"
-            ) as caught:
+            with (
+                self.subTest(secret[:20]),
+                self.assertRaisesRegex(ValidationError, "can't be used") as caught,
+            ):
                 self.as_administrator.secret_input = secret
             if len(secret) > len("whsec_"):
                 self.assertNotIn(secret, str(caught.exception))
@@ -627,8 +644,9 @@ class TestCredential(ConnectorCase):
         """What can't verify anything is refused when it is entered."""
         self.credential.direction = "inbound"
         for secret in ("whpk_", "whpk_garbage", "whpk_" + "A" * 20):
-            with self.subTest(secret), self.assertRaisesRegex(
-                ValidationError, "can't be used"
+            with (
+                self.subTest(secret),
+                self.assertRaisesRegex(ValidationError, "can't be used"),
             ):
                 self.as_administrator.secret_input = secret
 

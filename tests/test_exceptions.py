@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
@@ -127,4 +127,7 @@ class TestExceptions(FinanceHubCommon):
 
     def test_moments_are_utc(self):
         exception = self.open()
-        self.assertLess(abs(exception.opened_at - datetime.utcnow()), timedelta(minutes=1))
+        age = datetime.now(timezone.utc) - exception.opened_at.replace(
+            tzinfo=timezone.utc
+        )
+        self.assertLess(abs(age), timedelta(minutes=1))

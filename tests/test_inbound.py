@@ -120,7 +120,9 @@ class TestInbound(FinanceHubCommon, HttpCase):
         invoice = self.make_invoice(100.0)
         body = self.cloud_event(self.captured(invoice.name))
         self.assertEqual(self.send(body).status_code, 202)
-        self.assertEqual(invoice.payment_state, "not_paid", "answered before it is done")
+        self.assertEqual(
+            invoice.payment_state, "not_paid", "answered before it is done"
+        )
         self.process_all()
         self.assertEqual(self.messages().state, "processed")
         self.assertEqual(self.messages().command_ids.state, "applied")
@@ -491,7 +493,7 @@ class TestInbound(FinanceHubCommon, HttpCase):
         self.make_endpoint("http://127.0.0.1:8069/")
         event = self.events_of(self.make_invoice())
         uri = json.loads(event.delivery_ids._body())["dataschema"]
-        path = uri[uri.index("/finance/v1/"):]
+        path = uri[uri.index("/finance/v1/") :]
         schema = self.url_open(path).json()
         self.assertLessEqual(set(event.data), set(schema["properties"]))
         self.assertLessEqual(set(schema["required"]), set(event.data))

@@ -81,7 +81,7 @@ class TestTrace(FinanceHubCommon):
 
     def test_order_of_time(self):
         """Time decides; within a moment, cause comes before effect."""
-        invoice, message = self.whole_way()
+        invoice, _message = self.whole_way()
         steps = self.steps_of(invoice)
         moments = steps.mapped("moment")
         self.assertEqual(moments, sorted(moments))
@@ -131,9 +131,7 @@ class TestTrace(FinanceHubCommon):
         )
         self.process()
         steps = self.steps.search([("correlation_id", "=", message.correlation_id)])
-        self.assertEqual(
-            set(steps.mapped("kind")), {"message", "command", "exception"}
-        )
+        self.assertEqual(set(steps.mapped("kind")), {"message", "command", "exception"})
         exception = steps.filtered(lambda step: step.kind == "exception")
         self.assertIn("B-UNMATCHED", exception.label)
         self.assertEqual(exception.status, "open")

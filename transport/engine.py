@@ -8,6 +8,7 @@ side by side, as many per endpoint as it takes.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import time
@@ -175,12 +176,8 @@ class Engine:
         pause = const.RECORD_INTERVAL
         if self._results:
             pause -= time.monotonic() - flushed_at
-        try:
-            await asyncio.wait_for(
-                self._progress.wait(), max(pause, const.MIN_PAUSE)
-            )
-        except TimeoutError:
-            pass
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._progress.wait(), max(pause, const.MIN_PAUSE))
 
     async def _flush(self, executor):
         batch = [self._results.popleft() for _ in range(len(self._results))]
@@ -278,9 +275,7 @@ class Engine:
             try:
                 self._checked[url] = check_url(url, self._networks).url
             except AddressRefused as error:
-                self._checked[url] = Outcome(
-                    error="address_refused", detail=str(error)
-                )
+                self._checked[url] = Outcome(error="address_refused", detail=str(error))
         return self._checked[url]
 
     async def _post(self, session, url, headers, body, timeout) -> Outcome:
@@ -330,9 +325,7 @@ def classify(error: BaseException) -> str | None:
         return "timeout"
     if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
         return "tls"
-    if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(
-        error, socket.gaierror
-    ):
+    if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
         return "dns"
     if isinstance(error, aiohttp.InvalidURL):
         return "address_refused"

@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 from . import constants as const
@@ -82,7 +82,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     try:
         asked = parsedate_to_datetime(value)
         if asked.tzinfo is None:
-            asked = asked.replace(tzinfo=UTC)
+            asked = asked.replace(tzinfo=timezone.utc)
         seconds = (asked - now).total_seconds()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
@@ -198,7 +198,7 @@ def _retry(
     counts: bool,
     cause: str,
 ) -> Decision:
-    due_at = now.astimezone(UTC) + timedelta(seconds=with_jitter(delay, rng))
+    due_at = now.astimezone(timezone.utc) + timedelta(seconds=with_jitter(delay, rng))
     return Decision(RETRY, due_at, counts, cause)
 
 

@@ -29,9 +29,7 @@ class FinanceCorrectWizard(models.TransientModel):
         required=True,
         help="What will be applied. The original is kept beside it.",
     )
-    original = fields.Text(
-        related="command_id.data_text", string="Original Content"
-    )
+    original = fields.Text(related="command_id.data_text", string="Original Content")
     reason = fields.Char(
         required=True, help="Why this is right; kept with the correction."
     )

@@ -15,8 +15,7 @@ class AccountMove(models.Model):
         copy=False,
         readonly=True,
         index="btree_not_null",
-        help="Joins this document with its events, deliveries, messages and "
-        "payments.",
+        help="Joins this document with its events, deliveries, messages and payments.",
     )
     finance_event_count = fields.Integer(compute="_compute_finance_event_count")
 
@@ -40,7 +39,9 @@ class AccountMove(models.Model):
     def create(self, vals_list):
         correlation_id = self.env.context.get("finance_correlation_id")
         for vals in vals_list:
-            vals.setdefault("finance_correlation_id", correlation_id or str(uuid.uuid4()))
+            vals.setdefault(
+                "finance_correlation_id", correlation_id or str(uuid.uuid4())
+            )
         moves = super().create(vals_list)
         self.env["finance.capture"]._snapshot_new(moves, "payment_state")
         return moves

@@ -40,7 +40,9 @@ class AccountPayment(models.Model):
     def create(self, vals_list):
         correlation_id = self.env.context.get("finance_correlation_id")
         for vals in vals_list:
-            vals.setdefault("finance_correlation_id", correlation_id or str(uuid.uuid4()))
+            vals.setdefault(
+                "finance_correlation_id", correlation_id or str(uuid.uuid4())
+            )
         payments = super().create(vals_list)
         capture = self.env["finance.capture"]
         capture._snapshot_new(payments, "state")

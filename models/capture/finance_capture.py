@@ -6,6 +6,7 @@ from collections import defaultdict
 from psycopg2.extras import execute_values
 
 from odoo import SUPERUSER_ID, api, models
+from odoo.tools import SQL
 
 from ...contracts import ContractError, event_id, event_source, validate_data
 from .. import clock
@@ -33,6 +34,11 @@ EVENT_COLUMNS = (
     "problem",
     "res_model",
     "res_id",
+)
+INSERT_EVENTS = (
+    "INSERT INTO finance_event ("  # noqa: S608 (the columns above)
+    + ", ".join(EVENT_COLUMNS)
+    + ") VALUES %s RETURNING id"
 )
 
 
@@ -65,7 +71,8 @@ class FinanceCapture(models.AbstractModel):
         if not records:
             return
         notes = self._precommit_data().setdefault(NOTES, [])
-        notes.append((records._name, tuple(records.ids), transition, self._who_and_why()))
+        ids = tuple(records.ids)
+        notes.append((records._name, ids, transition, self._who_and_why()))
 
     @api.model
     def _snapshot(self, records, field_name):
@@ -85,11 +92,16 @@ class FinanceCapture(models.AbstractModel):
             return
         # Read beneath the ORM: the cache may hold the new value already, and the
         # old one is what the database has until the next flush.
-        self.env.cr.execute(
-            f'SELECT id, "{field_name}" FROM "{records._table}" WHERE id = ANY(%s)',
-            [unknown],
+        found = dict(
+            self.env.execute_query(
+                SQL(
+                    "SELECT id, %s FROM %s WHERE id = ANY(%s)",
+                    SQL.identifier(field_name),
+                    SQL.identifier(records._table),
+                    unknown,
+                )
+            )
         )
-        found = dict(self.env.cr.fetchall())
         origin = self._who_and_why()
         for record_id in unknown:
             values[record_id] = (found.get(record_id), origin)
@@ -269,8 +281,7 @@ class FinanceCapture(models.AbstractModel):
         """Insert event rows; return [(id, row)]."""
         ids = execute_values(
             self.env.cr._obj,
-            f"INSERT INTO finance_event ({', '.join(EVENT_COLUMNS)}) VALUES %s "
-            "RETURNING id",
+            INSERT_EVENTS,
             rows,
             page_size=len(rows),
             fetch=True,

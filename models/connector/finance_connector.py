@@ -95,7 +95,6 @@ class FinanceConnector(models.Model):
     )
     payment_journal_id = fields.Many2one(
         "account.journal",
-        string="Payment Journal",
         check_company=True,
         domain="[('type', 'in', ('bank', 'cash', 'credit')),"
         " ('company_id', '=', company_id)]",
@@ -228,9 +227,7 @@ class FinanceConnector(models.Model):
 
     def action_suspend(self):
         """Stop sending and accepting; what arrives meanwhile is kept."""
-        require_group(
-            self.env, constants.GROUP_ADMINISTRATOR, constants.GROUP_APPROVER
-        )
+        require_group(self.env, constants.GROUP_ADMINISTRATOR, constants.GROUP_APPROVER)
         for connector in self:
             connector._expect_state("live")
         self.sudo().write({"state": "suspended"})
@@ -238,9 +235,7 @@ class FinanceConnector(models.Model):
 
     def action_resume(self):
         """Go on sending and accepting."""
-        require_group(
-            self.env, constants.GROUP_ADMINISTRATOR, constants.GROUP_APPROVER
-        )
+        require_group(self.env, constants.GROUP_ADMINISTRATOR, constants.GROUP_APPROVER)
         for connector in self:
             connector._expect_state("suspended")
         self.sudo().write({"state": "live"})
@@ -283,8 +278,7 @@ class FinanceConnector(models.Model):
             labels = dict(self._fields["state"]._description_selection(self.env))
             raise UserError(
                 self.env._(
-                    "“%(name)s” is %(state)s; this is possible only from: "
-                    "%(allowed)s.",
+                    "“%(name)s” is %(state)s; this is possible only from: %(allowed)s.",
                     name=self.name,
                     state=labels[self.state],
                     allowed=", ".join(labels[state] for state in states),
@@ -324,6 +318,5 @@ class FinanceConnector(models.Model):
             )
 
     def _has_inbound_credential(self):
-        return bool(
-            self.credential_ids.filtered(lambda credential: credential.direction == "inbound")._usable()
-        )
+        inbound = self.credential_ids.filtered(lambda c: c.direction == "inbound")
+        return bool(inbound._usable())

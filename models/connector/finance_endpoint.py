@@ -44,8 +44,7 @@ class FinanceEndpoint(models.Model):
     credential_id = fields.Many2one(
         "finance.credential",
         string="Signing Credential",
-        domain="[('connector_id', '=', connector_id),"
-        " ('direction', '=', 'outbound')]",
+        domain="[('connector_id', '=', connector_id), ('direction', '=', 'outbound')]",
         check_company=True,
         ondelete="restrict",
         tracking=True,

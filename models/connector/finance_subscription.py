@@ -80,7 +80,9 @@ class FinanceSubscription(models.Model):
 
     def _pattern_list(self):
         self.ensure_one()
-        return [part.strip() for part in (self.patterns or "").split(",") if part.strip()]
+        return [
+            part.strip() for part in (self.patterns or "").split(",") if part.strip()
+        ]
 
     @api.model
     @tools.ormcache("company_id", "event_type")
@@ -105,4 +107,6 @@ class FinanceSubscription(models.Model):
         for subscription in subscriptions:
             if any(match(p, event_type) for p in subscription._pattern_list()):
                 routes.setdefault(subscription.endpoint_id.id, subscription.id)
-        return tuple((subscription, endpoint) for endpoint, subscription in routes.items())
+        return tuple(
+            (subscription, endpoint) for endpoint, subscription in routes.items()
+        )

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ...contracts import TAXONOMY
 from .. import clock, constants
@@ -79,7 +80,7 @@ class FinanceException(models.Model):
     res_id = fields.Many2oneReference(
         string="Record", model_field="res_model", readonly=True
     )
-    correlation_id = fields.Char(string="Correlation", readonly=True, index=True)
+    correlation_id = fields.Char(readonly=True, index=True)
     fingerprint = fields.Char(required=True, readonly=True)
     resolution = fields.Text(readonly=True, tracking=True)
     resolved_by_id = fields.Many2one("res.users", readonly=True)
@@ -270,11 +271,10 @@ class FinanceException(models.Model):
         }
         # In SQL, as two processes may find the same cause at the same moment.
         self.flush_model()
-        columns = list(values)
-        self.env.cr.execute(
-            f"""
-            INSERT INTO finance_exception ({", ".join(columns)})
-            VALUES ({", ".join(f"%({column})s" for column in columns)})
+        [(exception_id,)] = self.env.execute_query(
+            SQL(
+                """
+            INSERT INTO finance_exception (%s) VALUES (%s)
             ON CONFLICT (fingerprint) WHERE state IN ('open', 'in_progress')
             DO UPDATE SET occurrences = finance_exception.occurrences
                               + EXCLUDED.occurrences,
@@ -283,10 +283,11 @@ class FinanceException(models.Model):
                           cause = EXCLUDED.cause,
                           state = 'open'
             RETURNING id
-            """,
-            values,
+                """,
+                SQL(", ").join(map(SQL.identifier, values)),
+                SQL(", ").join(SQL("%s", value) for value in values.values()),
+            )
         )
-        (exception_id,) = self.env.cr.fetchone()
         self.invalidate_model(flush=False)
         return self.browse(exception_id)
 

@@ -50,7 +50,7 @@ class FinanceCommand(models.Model):
     applied_at = fields.Datetime(readonly=True)
     error_code = fields.Char(readonly=True)
     error = fields.Text(string="Cause", readonly=True)
-    correlation_id = fields.Char(string="Correlation", readonly=True, index=True)
+    correlation_id = fields.Char(readonly=True, index=True)
     causation_id = fields.Char(string="Caused By", readonly=True)
     corrected_from_id = fields.Many2one(
         "finance.command", string="Corrects", readonly=True, copy=False

@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import hashlib
 import json
 import logging
@@ -63,14 +64,16 @@ class FinanceMessage(models.Model):
     headers_text = fields.Text(string="Headers", compute="_compute_headers_text")
     remote_addr = fields.Char(string="From", readonly=True)
     verified_by = fields.Char(readonly=True, help="How the sender was recognised.")
-    correlation_id = fields.Char(string="Correlation", readonly=True)
+    correlation_id = fields.Char(readonly=True)
     attempt_count = fields.Integer(string="Tries", readonly=True)
     next_attempt_at = fields.Datetime(readonly=True)
     error_code = fields.Char(readonly=True)
     error = fields.Text(string="Cause", readonly=True)
     command_ids = fields.One2many("finance.command", "message_id", "Commands")
     duplicate_ids = fields.Many2many(
-        "finance.message.duplicate", string="Further Arrivals", compute="_compute_duplicates"
+        "finance.message.duplicate",
+        string="Further Arrivals",
+        compute="_compute_duplicates",
     )
     duplicate_count = fields.Integer(compute="_compute_duplicates")
 
@@ -86,10 +89,9 @@ class FinanceMessage(models.Model):
         for message in self.with_context(bin_size=False):
             raw = base64.b64decode(message.body or b"")
             text = raw.decode("utf-8", "replace")
-            try:
+            # What is no JSON is shown as it is.
+            with contextlib.suppress(ValueError, RecursionError):
                 text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-            except (ValueError, RecursionError):
-                pass
             message.body_text = text[: constants.PREVIEW_CHARS]
             message.body_name = f"message-{message.id}.bin"
 

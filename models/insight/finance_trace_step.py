@@ -29,7 +29,8 @@ STAGES = """
            'finance.message', g.id, g.company_id, g.correlation_id
       FROM finance_message g
      UNION ALL
-    SELECT 'command', c.id, c.create_date, c.type || COALESCE(' · ' || c.error, ''), c.state,
+    SELECT 'command', c.id, c.create_date,
+           c.type || COALESCE(' · ' || c.error, ''), c.state,
            'finance.command', c.id, c.company_id, c.correlation_id
       FROM finance_command c
      UNION ALL
@@ -71,13 +72,14 @@ class FinanceTraceStep(models.Model):
     res_model = fields.Char(readonly=True)
     res_id = fields.Many2oneReference(model_field="res_model", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
-    correlation_id = fields.Char(string="Correlation", readonly=True)
+    correlation_id = fields.Char(readonly=True)
 
     @property
     def _table_query(self):
         ranks = " ".join(
             f"WHEN '{kind}' THEN {rank}" for rank, (kind, _label) in enumerate(KINDS)
         )
+        # Built from the constants above alone.
         return f"""
             SELECT s.key * {len(KINDS)}::bigint + CASE s.kind {ranks} END AS id,
                    CASE s.kind {ranks} END AS kind_rank,
@@ -86,7 +88,7 @@ class FinanceTraceStep(models.Model):
               FROM ({STAGES}) AS s (
                    kind, key, moment, label, status, res_model, res_id, company_id,
                    correlation_id)
-        """
+        """  # noqa: S608
 
     @api.model
     def _action_for(self, correlation_id, title):

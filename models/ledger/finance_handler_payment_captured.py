@@ -38,7 +38,9 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
         handler = self.with_context(finance_correlation_id=correlation_id)
         residual = invoice.amount_residual
 
-        payment = handler._book_payment(command, content, invoice, currency, method_line)
+        payment = handler._book_payment(
+            command, content, invoice, currency, method_line
+        )
         transaction = handler.env["finance.transaction"]._for(
             command, content.provider_ref, float(content.amount), currency
         )
@@ -188,15 +190,16 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
         )
         payment.action_post()
         open_lines = (payment.move_id.line_ids | invoice.line_ids).filtered(
-            lambda line: line.account_id == payment.destination_account_id
-            and not line.reconciled
+            lambda line: (
+                line.account_id == payment.destination_account_id
+                and not line.reconciled
+            )
         )
         if open_lines.move_id == payment.move_id | invoice:
             open_lines.reconcile()
         payment.message_post(
             body=self.env._(
-                "Registered by the connector “%(connector)s” from message "
-                "%(message)s.",
+                "Registered by the connector “%(connector)s” from message %(message)s.",
                 connector=command.connector_id.name,
                 message=command.message_id.external_id,
             )

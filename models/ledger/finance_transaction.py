@@ -26,7 +26,7 @@ class FinanceTransaction(models.Model):
     )
     amount = fields.Monetary(readonly=True)
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
-    correlation_id = fields.Char(string="Correlation", readonly=True, index=True)
+    correlation_id = fields.Char(readonly=True, index=True)
     move_id = fields.Many2one("account.move", string="Document", readonly=True)
     payment_id = fields.Many2one("account.payment", readonly=True, index=True)
     transition_ids = fields.One2many(

@@ -39,9 +39,7 @@ class FinanceTransition(models.Model):
         statuses = dict.fromkeys(
             status for statuses in AXES.values() for status in statuses
         )
-        return [
-            (status, status.replace("_", " ").capitalize()) for status in statuses
-        ]
+        return [(status, status.replace("_", " ").capitalize()) for status in statuses]
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         raise UserError(self.env._("What was logged never changes; log what follows."))

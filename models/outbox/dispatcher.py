@@ -160,7 +160,8 @@ class Dispatcher:
                         """,
                         [list(self._routes)],
                     )
-                cr.commit()
+                # A cursor of this run's own, not the job's.
+                cr.commit()  # pylint: disable=invalid-commit
                 yield
             finally:
                 cr.rollback()
@@ -472,12 +473,13 @@ class Dispatcher:
                    lease_token = NULL,
                    lease_until = NULL
               FROM (VALUES %s) AS v (
-                   id, state, due_at, delivered_at, status, error, counted, throttled)
-             WHERE d.id = v.id AND d.lease_token = '"""
-            + self._token
-            + "' RETURNING d.id",
-            updates,
-            template="(%s, %s, %s::timestamp, %s::timestamp, %s::int, %s, %s, %s)",
+                   id, state, due_at, delivered_at, status, error, counted, throttled,
+                   token)
+             WHERE d.id = v.id AND d.lease_token = v.token
+            RETURNING d.id
+            """,
+            [(*update, self._token) for update in updates],
+            template="(%s, %s, %s::timestamp, %s::timestamp, %s::int, %s, %s, %s, %s)",
             page_size=len(updates),
             fetch=True,
         )

@@ -54,7 +54,9 @@ class FinanceAttempt(models.Model):
     @api.depends("request_headers", "response_headers")
     def _compute_texts(self):
         def lines(headers):
-            return "\n".join(f"{name}: {value}" for name, value in (headers or {}).items())
+            return "\n".join(
+                f"{name}: {value}" for name, value in (headers or {}).items()
+            )
 
         for attempt in self:
             attempt.request_headers_text = lines(attempt.request_headers)
@@ -71,5 +73,5 @@ class FinanceAttempt(models.Model):
 
     # === CRUD === #
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         raise UserError(self.env._("The record of an attempt never changes."))

@@ -35,7 +35,7 @@ class FinanceEvent(models.Model):
     subject = fields.Char(required=True, readonly=True)
     label = fields.Char(string="Document", required=True, readonly=True)
     occurred_at = fields.Datetime(required=True, readonly=True)
-    correlation_id = fields.Char(string="Correlation", required=True, readonly=True)
+    correlation_id = fields.Char(required=True, readonly=True)
     causation_id = fields.Char(string="Caused By", readonly=True)
     actor = fields.Char(required=True, readonly=True)
     data = fields.Json(required=True, readonly=True)
@@ -115,15 +115,16 @@ class FinanceEvent(models.Model):
     # === CRUD === #
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         raise UserError(
             self.env._("Events are recorded by what happens, never by hand.")
         )
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         raise UserError(self.env._("An event that was recorded never changes."))
 
-    def unlink(self):
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
         raise UserError(self.env._("An event that was recorded is never deleted."))
 
     # === ACTIONS === #

@@ -21,6 +21,9 @@ _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _CREATECLUSTER = Path("/etc/postgresql-common/createcluster.d")
 _ATTEMPTS = 3
 
+#: The names under which Odoo's tests look for a browser.
+BROWSERS = ("google-chrome", "chromium", "chromium-browser", "google-chrome-stable")
+
 
 def has_package(name: str) -> bool:
     """Whether a Debian package is installed and configured."""
@@ -261,9 +264,8 @@ def needed_for_setup(settings: Settings) -> dict[str, str]:
 
 def needed_for_tests() -> dict[str, str]:
     """Packages that only the tests need and that are missing."""
-    names = ("google-chrome", "chromium", "chromium-browser", "google-chrome-stable")
     missing = {}
-    if not any(shutil.which(name) for name in names):
+    if not any(shutil.which(name) for name in BROWSERS):
         missing["chromium"] = "the browser that runs the tours"
         if not has_package("fonts-dejavu-core"):
             missing["fonts-dejavu-core"] = "letters for that browser"

@@ -43,6 +43,7 @@ _NOT_INSTALLED = {
 
 #: Loads the chart of accounts, where the installation did not do it by itself,
 #: and with demo data, the demo invoices, bills and payments that go with it.
+_CHART_LINE = "chart of accounts:"
 _LOAD_CHART = """
 company = env.ref("base.main_company")
 if not company.chart_template:
@@ -52,7 +53,7 @@ if not company.chart_template:
     env.cr.commit()
 company.invalidate_recordset()
 moves = env["account.move"].search_count([("company_id", "=", company.id)])
-print("chart of accounts:", company.chart_template, "- journal entries:", moves)
+print({line!r}, company.chart_template, "- journal entries:", moves)
 if not company.chart_template:
     raise SystemExit(1)
 """
@@ -108,10 +109,14 @@ class Databases:
             )
             if chart:
                 output = role.shell(
-                    _LOAD_CHART.format(chart=CHART_OF_ACCOUNTS, demo=demo),
+                    _LOAD_CHART.format(
+                        chart=CHART_OF_ACCOUNTS, demo=demo, line=_CHART_LINE
+                    ),
                     what="loading the chart of accounts",
                 )
-                note(output.strip().splitlines()[-1])
+                for line in output.splitlines():
+                    if line.startswith(_CHART_LINE):
+                        note(line)
             self._adopt(role, name)
         return name
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
+from .apt import BROWSERS
 from .cluster import Cluster
 from .console import elapsed, note, say, step
 from .databases import Databases, addon_digest
@@ -202,8 +204,17 @@ def screenshots(settings: Settings) -> int:
     script = settings.root / "scripts" / "screenshots.py"
     if not script.exists():
         raise HubError("There is no scripts/screenshots.py.")
+    role = demo_role(settings)
+    if not role.background.pid:
+        raise HubError("The demo does not run; start it with: make demo")
     setup(settings, "demo", "screenshots", browser=True)
-    return _script(settings, script, [])
+    folder = settings.home / "screenshots"
+    chromium = next(filter(None, map(shutil.which, BROWSERS)))
+    return _script(
+        settings,
+        script,
+        [f"--base={role.url}", f"--folder={folder}", f"--chromium={chromium}"],
+    )
 
 
 def _script(settings: Settings, script: Path, arguments: list[str]) -> int:

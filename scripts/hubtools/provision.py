@@ -69,16 +69,16 @@ def setup(settings: Settings, *locks: str, browser: bool = False) -> None:
 
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Let only one command at a time change the state folder; others wait."""
+def alone(settings: Settings, work: str = "set-up") -> Iterator[None]:
+    """Let only one command at a time do some work here; others wait for it."""
     settings.home.mkdir(parents=True, exist_ok=True)
     # Keep the state out of version control wherever HUB_HOME points.
     (settings.home / ".gitignore").write_text("*\n")
-    with (settings.home / "lock").open("w") as stream:
+    with (settings.home / f"{work}.lock").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            note("another command is setting things up here; waiting for it")
+            note(f"another command is at the same work ({work}); waiting for it")
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 

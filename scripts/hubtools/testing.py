@@ -21,7 +21,7 @@ from .console import note, say, step, warn
 from .databases import Databases
 from .odoo import OdooRole
 from .process import require_port, tail
-from .provision import setup
+from .provision import alone, setup
 from .settings import ADDON, TEST_DATABASE, HubError, Settings
 
 PARTS = ("pure", "odoo", "system")
@@ -31,7 +31,7 @@ _LOG_LINE = re.compile(
     r"(?P<level>[A-Z]+) (?P<database>\S+) (?P<logger>\S+): (?P<message>.*)$"
 )
 _RESULT = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests")
-_SKIPPED = re.compile(r"^skipped .*", re.IGNORECASE)
+_SKIPPED = re.compile(r"skipped ")
 _NOTES_SHOWN = 20
 _FAILURES_SHOWN = 30
 
@@ -56,18 +56,24 @@ def test(settings: Settings, parts: Sequence[str] | None, tags: str | None) -> i
     :return: the exit code
     """
     wanted = [part for part in PARTS if not parts or part in parts]
-    results = []
     try:
         setup(settings, "demo", "test", browser="odoo" in wanted)
     except HubError as error:
         print(f"\nError: {error}", file=sys.stderr, flush=True)
         say("0 passed, 1 failed")
         return 1
+    with alone(settings, "tests"):
+        return _conclude(_run(settings, wanted, tags or settings.test_tags))
+
+
+def _run(settings: Settings, wanted: Sequence[str], tags: str) -> list[Result]:
+    """Run the wanted parts one after the other."""
     runs = {
         "pure": lambda: _pure(settings),
-        "odoo": lambda: _odoo(settings, tags or settings.test_tags),
+        "odoo": lambda: _odoo(settings, tags),
         "system": lambda: _system(settings),
     }
+    results = []
     for part in wanted:
         start = time.monotonic()
         try:
@@ -78,7 +84,7 @@ def test(settings: Settings, parts: Sequence[str] | None, tags: str | None) -> i
         for problem in result.problems:
             say(problem)
         results.append(result)
-    return _conclude(results)
+    return results
 
 
 def _conclude(results: list[Result]) -> int:
@@ -248,7 +254,7 @@ def read_odoo_log(log: Path, code: int, result: Result) -> None:
             summary = tuple(map(int, closing.groups()))
         elif first.startswith(("FAIL: ", "ERROR: ")):
             failures.append(text)
-        elif _SKIPPED.match(first) or ": skipped" in first.lower():
+        elif _SKIPPED.match(first) and logger.startswith(f"odoo.addons.{ADDON}."):
             result.skipped += 1
             notes.append(f"skipped: {first}")
         elif level in ("WARNING", "ERROR", "CRITICAL") and (

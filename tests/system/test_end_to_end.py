@@ -117,15 +117,13 @@ def test_same_payment_under_many_ids(desk, hub):
     invoice = desk.invoice("Many ids", 33.0)
     shop, data = desk.shop(), captured(invoice, "pay_many_ids")
     with ThreadPoolExecutor(8) as pool:
-        statuses = set(
-            pool.map(lambda _n: shop.send(CAPTURED, data).status, range(40))
-        )
+        statuses = set(pool.map(lambda _n: shop.send(CAPTURED, data).status, range(40)))
     assert statuses == {202}
     assert hub.wait_until(
-        lambda: hub.value(
-            "SELECT count(*) FROM finance_message WHERE state = 'received'"
+        lambda: (
+            hub.value("SELECT count(*) FROM finance_message WHERE state = 'received'")
+            == 0
         )
-        == 0
     )
     states = hub.sql(
         "SELECT state, count(*) AS number FROM finance_command "
@@ -160,10 +158,12 @@ def test_broken_receiver_to_solved_exception(desk, hub, receiver):
     desk.operator.call("finance.exception", "action_retry", exception)
     desk.await_event(POSTED, invoice["name"])
     assert hub.wait_until(
-        lambda: desk.operator.read(
-            "finance.exception", [("id", "in", exception)], ["state"]
-        )[0]["state"]
-        == "resolved"
+        lambda: (
+            desk.operator.read(
+                "finance.exception", [("id", "in", exception)], ["state"]
+            )[0]["state"]
+            == "resolved"
+        )
     )
     attempts = hub.value(
         "SELECT count(*) FROM finance_attempt a JOIN finance_delivery d "
@@ -185,7 +185,7 @@ def test_refused_transaction_leaves_no_event(desk, hub):
         },
     )
     bad = desk.operator.create("account.move", {"move_type": "out_invoice"})
-    with pytest.raises(Exception, match="UserError|ValidationError|RedirectWarning"):
+    with pytest.raises(Exception, match=r"UserError|ValidationError|RedirectWarning"):
         desk.operator.call("account.move", "action_post", [good, bad])
     query = (
         "SELECT count(*) FROM finance_event WHERE res_model = 'account.move' "
