@@ -1,13 +1,12 @@
 import logging
 import time
 
-from werkzeug.exceptions import RequestEntityTooLarge
-
 from odoo import SUPERUSER_ID, http
 from odoo.exceptions import UserError
 from odoo.http import request
 
 from ..models import clock, constants
+from ..models.connector.finance_connector import CODE_PATTERN
 from ..providers import ADAPTERS
 from ..signing import VerificationError, verify
 from .problem import json_response, problem_response
@@ -34,6 +33,7 @@ class InboundController(http.Controller):
         save_session=False,
         readonly=False,
         max_content_length=constants.MAX_BODY_BYTES,
+        raw_body=True,
     )
     def inbound(self, code):
         """Take one message in.
@@ -43,21 +43,15 @@ class InboundController(http.Controller):
         413 too large · 503 suspended, come back later
         """
         env = request.env(user=SUPERUSER_ID, su=True)
-        connector = env["finance.connector"].search([("code", "=", code)], limit=1)
+        connector = env["finance.connector"]
+        if CODE_PATTERN.fullmatch(code):
+            connector = connector.search([("code", "=", code)], limit=1)
         refused = _refuse_by_state(connector)
         if refused is not None:
             return refused
-        try:
-            # Cached, as Odoo calls the controller again after a lost race, and the
-            # stream can be read only once.
-            body = request.httprequest.get_data(cache=True)
-        except RequestEntityTooLarge:
-            return problem_response(
-                413,
-                "D-SCHEMA",
-                "Too large",
-                f"A message may have {constants.MAX_BODY_BYTES} bytes at most.",
-            )
+        # Kept by ir.http before anything parsed it; also for when Odoo calls the
+        # controller again after a lost race.
+        body = request.httprequest.get_data(cache=True)
         headers = dict(request.httprequest.headers)
         try:
             credential = _verify(connector, headers, body)

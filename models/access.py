@@ -1,6 +1,6 @@
 """Checks that stand behind every button, whatever the view shows."""
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 
 
 def require_group(env, *groups):
@@ -22,3 +22,20 @@ def require_group(env, *groups):
             names=names,
         )
     )
+
+
+def refuse_fields(env, vals, names):
+    """Raise if a person writes fields that only move by the record's buttons.
+
+    :param vals: what is written
+    :param names: fields that are not for writing
+    :raise UserError: naming the first of them
+    """
+    touched = names & vals.keys()
+    if touched and not env.su:
+        raise UserError(
+            env._(
+                "“%s” can't be written; use the buttons of the form.",
+                sorted(touched)[0],
+            )
+        )

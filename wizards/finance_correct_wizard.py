@@ -14,9 +14,9 @@ class FinanceCorrectWizard(models.TransientModel):
     _description = "Correct and Resubmit a Finance Command"
 
     command_id = fields.Many2one("finance.command", required=True, readonly=True)
-    company_id = fields.Many2one(related="command_id.company_id")
-    problem = fields.Text(related="command_id.error")
-    error_code = fields.Char(related="command_id.error_code")
+    company_id = fields.Many2one(related="command_id.company_id", related_sudo=False)
+    problem = fields.Text(related="command_id.error", related_sudo=False)
+    error_code = fields.Char(related="command_id.error_code", related_sudo=False)
     move_id = fields.Many2one(
         "account.move",
         string="Right Document",
@@ -29,7 +29,10 @@ class FinanceCorrectWizard(models.TransientModel):
         required=True,
         help="What will be applied. The original is kept beside it.",
     )
-    original = fields.Text(related="command_id.data_text", string="Original Content")
+    original = fields.Text(related="command_id.data_text",
+        string="Original Content",
+        related_sudo=False,
+    )
     reason = fields.Char(
         required=True, help="Why this is right; kept with the correction."
     )

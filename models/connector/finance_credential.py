@@ -9,13 +9,17 @@ from ...signing import (
     generate_secret,
     mask_secret,
     sign,
+    verify,
 )
 from .. import clock, constants
-from ..access import require_group
+from ..access import refuse_fields, require_group
 from ..keyring import secret_box
 
 # How long the previous secret stays valid beside its successor.
 ROTATION_OVERLAP = timedelta(hours=24)
+
+# Fields that move by the buttons alone.
+GUARDED = {"state", "secret_hint", "secret_set_at", "previous_valid_until"}
 
 
 class FinanceCredential(models.Model):
@@ -93,18 +97,24 @@ class FinanceCredential(models.Model):
 
     def _inverse_secret_input(self):
         for credential in self:
-            if credential.secret_input:
-                credential._set_secret(credential.secret_input.strip())
+            secret = credential.secret_input
+            # Forgotten before anything can fail or answer with it.
+            credential.invalidate_recordset(["secret_input"], flush=False)
+            if secret:
+                credential._set_secret(secret.strip())
 
     # === CRUD === #
 
     def write(self, vals):
+        refuse_fields(self.env, vals, GUARDED)
         result = super().write(vals)
         self.env.registry.clear_cache()
         return result
 
     @api.model_create_multi
     def create(self, vals_list):
+        for vals in vals_list:
+            refuse_fields(self.env, vals, GUARDED)
         credentials = super().create(vals_list)
         self.env.registry.clear_cache()
         return credentials
@@ -137,6 +147,7 @@ class FinanceCredential(models.Model):
     def action_revoke(self):
         """End the secret at once, its predecessor too."""
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
+        self.check_access("write")
         self.sudo().write(
             {
                 "state": "revoked",
@@ -156,14 +167,17 @@ class FinanceCredential(models.Model):
         :return: how many credentials were encrypted anew
         """
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
-        box = secret_box()
+        box = self._box()
         changed = 0
         for credential in self.sudo().search([("secret_token", "!=", False)]):
             values = {}
             for name in ("secret_token", "previous_secret_token"):
                 token = credential[name]
                 if token and not box.is_current(token):
-                    values[name] = box.rotate(token)
+                    try:
+                        values[name] = box.rotate(token)
+                    except SecretBoxError as error:
+                        raise credential._unreadable(error) from error
             if values:
                 credential.write(values)
                 changed += 1
@@ -180,25 +194,30 @@ class FinanceCredential(models.Model):
         """
         self.ensure_one()
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
+        self.check_access("write")
         self._check_secret(secret)
         now = clock.naive_now()
         credential = self.sudo()
+        box = self._box()
         values = {
-            "secret_token": secret_box().encrypt(secret),
+            "secret_token": box.encrypt(secret),
             "secret_hint": mask_secret(secret),
             "secret_set_at": now,
             "state": "active",
         }
-        if credential.secret_token:
+        if credential._readable(box):
             values["previous_secret_token"] = credential.secret_token
             values["previous_valid_until"] = now + ROTATION_OVERLAP
+        else:
+            values.update(previous_secret_token=False, previous_valid_until=False)
         credential.write(values)
 
     def _check_secret(self, secret):
-        if self.direction == "inbound" and secret.startswith("whpk_"):
-            return
         try:
-            sign(secret, "check", 0, b"")
+            if self.direction == "inbound":
+                _check_verifies(secret)
+            else:
+                sign(secret, "check", 0, b"")
         except VerificationError as error:
             raise ValidationError(
                 self.env._(
@@ -219,7 +238,7 @@ class FinanceCredential(models.Model):
         :raise UserError: when a secret can't be decrypted
         """
         now = clock.naive_now()
-        box = secret_box()
+        box = self._box()
         secrets = []
         for credential in self.sudo()._usable():
             tokens = [credential.secret_token]
@@ -232,11 +251,54 @@ class FinanceCredential(models.Model):
             try:
                 secrets += [box.decrypt(token) for token in tokens]
             except SecretBoxError as error:
-                raise UserError(
-                    self.env._(
-                        "The secret of “%(name)s” can't be decrypted: %(error)s",
-                        name=credential.name,
-                        error=error,
-                    )
-                ) from error
+                raise credential._unreadable(error) from error
         return secrets
+
+    # === ENCRYPTION === #
+
+    @api.model
+    def _box(self):
+        """Return the box that encrypts secrets.
+
+        :raise UserError: when the server's keys are unusable
+        """
+        try:
+            return secret_box()
+        except SecretBoxError as error:
+            raise UserError(str(error)) from error
+
+    def _readable(self, box):
+        """Return whether there is a secret that can still be decrypted."""
+        token = self.sudo().secret_token
+        try:
+            return bool(token and box.decrypt(token))
+        except SecretBoxError:
+            return False
+
+    def _unreadable(self, error):
+        """Return the error that tells a person whose secret can't be decrypted."""
+        return UserError(
+            self.env._(
+                "The secret of “%(name)s” can't be decrypted: %(error)s",
+                name=self.name,
+                error=error,
+            )
+        )
+
+
+def _check_verifies(secret):
+    """Refuse what can't verify a signature.
+
+    :raise VerificationError: ``bad_secret``, saying what is wrong with it
+    """
+    headers = {
+        "webhook-id": "check",
+        "webhook-timestamp": "0",
+        "webhook-signature": "v1,none",
+    }
+    try:
+        verify([secret], headers, b"", now=0)
+    except VerificationError as error:
+        # That nothing fits is expected; that the secret is none is the answer.
+        if error.code == "bad_secret":
+            raise

@@ -9,8 +9,11 @@ from ...transport import (
     parse_schedule,
 )
 from .. import constants
-from ..access import require_group
+from ..access import refuse_fields, require_group
 from ..networks import allowed_networks
+
+# Fields that move by the buttons alone.
+GUARDED = {"state", "suspended_reason"}
 
 
 class FinanceEndpoint(models.Model):
@@ -121,6 +124,23 @@ class FinanceEndpoint(models.Model):
                     )
                 ) from error
 
+    @api.constrains("credential_id", "connector_id")
+    def _check_credential(self):
+        for endpoint in self:
+            credential = endpoint.credential_id
+            if credential and (
+                credential.connector_id != endpoint.connector_id
+                or credential.direction != "outbound"
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "“%s” can't sign what goes to this endpoint. Choose a "
+                        "credential of the same connector that signs what the hub "
+                        "sends.",
+                        credential.name,
+                    )
+                )
+
     @api.constrains("retry_schedule")
     def _check_retry_schedule(self):
         for endpoint in self:
@@ -131,7 +151,14 @@ class FinanceEndpoint(models.Model):
 
     # === CRUD === #
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            refuse_fields(self.env, vals, GUARDED)
+        return super().create(vals_list)
+
     def write(self, vals):
+        refuse_fields(self.env, vals, GUARDED)
         result = super().write(vals)
         # Routing reads endpoints from a cache.
         self.env.registry.clear_cache()
@@ -156,12 +183,14 @@ class FinanceEndpoint(models.Model):
     def action_suspend(self):
         """Stop sending to this endpoint; what is due is kept."""
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
+        self.check_access("write")
         self._suspend(self.env._("by %s", self.env.user.name))
         return True
 
     def action_resume(self):
         """Send again, beginning with what was kept."""
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
+        self.check_access("write")
         self.sudo().write({"state": "live", "suspended_reason": False})
         self.env["finance.exception"].sudo().search(
             [

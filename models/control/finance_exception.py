@@ -17,6 +17,8 @@ class FinanceException(models.Model):
     _description = "Finance Exception"
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "severity_rank, due_at, id"
+    # Rows change by their buttons alone; see message_post for who may comment.
+    _mail_post_access = "read"
     _rec_name = "summary"
 
     summary = fields.Char(required=True, readonly=True)
@@ -207,11 +209,22 @@ class FinanceException(models.Model):
 
     def action_open_trace(self):
         self.ensure_one()
+        self.check_access("read")
         return self.env["finance.trace.step"]._action_for(
             self.correlation_id, self.summary
         )
 
     # === BUSINESS METHODS === #
+
+    def message_post(self, **kwargs):
+        """Comment; auditors look on and leave no trace."""
+        require_group(
+            self.env,
+            constants.GROUP_OPERATOR,
+            constants.GROUP_APPROVER,
+            constants.GROUP_ADMINISTRATOR,
+        )
+        return super().message_post(**kwargs)
 
     @api.model
     def _open(

@@ -1,3 +1,4 @@
 from . import finance_message
 from . import finance_message_duplicate
 from . import finance_command
+from . import ir_http

@@ -123,6 +123,7 @@ class FinanceCommand(models.Model):
 
     def action_open_trace(self):
         self.ensure_one()
+        self.check_access("read")
         return self.env["finance.trace.step"]._action_for(
             self.correlation_id, self.title
         )
@@ -257,9 +258,9 @@ class FinanceCommand(models.Model):
         )
         if not earlier:
             return False
+        self._join_case(earlier.correlation_id)
         self.write(
             {
-                "correlation_id": earlier.correlation_id,
                 "transaction_id": earlier.transaction_id.id,
                 "res_model": earlier.res_model,
                 "res_id": earlier.res_id,
@@ -306,6 +307,19 @@ class FinanceCommand(models.Model):
             amount=_amount(handler_data.get("amount")) if currency else None,
             currency=currency,
         )
+
+    def _join_case(self, correlation_id):
+        """Make the command, what it corrects, and their exceptions part of a case.
+
+        :param str correlation_id: of the case, such as that of the paid invoice
+        """
+        self.ensure_one()
+        chain = command = self
+        while command := command.corrected_from_id:
+            chain |= command
+        chain.write({"correlation_id": correlation_id})
+        chain.message_id.write({"correlation_id": correlation_id})
+        chain._exceptions().write({"correlation_id": correlation_id})
 
     def _first_command(self):
         """Return the command that this one is the last correction of."""

@@ -109,8 +109,13 @@ class FinanceMessage(models.Model):
         for message in self:
             count = counts.get(message.id, 0)
             message.duplicate_count = count
-            message.duplicate_ids = count and duplicates.search(
-                [("message_ref", "=", message.id)], limit=constants.MAX_DUPLICATES_SHOWN
+            message.duplicate_ids = (
+                duplicates.search(
+                    [("message_ref", "=", message.id)],
+                    limit=constants.MAX_DUPLICATES_SHOWN,
+                )
+                if count
+                else duplicates
             )
 
     # === CRUD === #
@@ -136,6 +141,7 @@ class FinanceMessage(models.Model):
 
     def action_open_trace(self):
         self.ensure_one()
+        self.check_access("read")
         return self.env["finance.trace.step"]._action_for(
             self.correlation_id, self.external_id
         )
@@ -221,8 +227,8 @@ class FinanceMessage(models.Model):
                 base64.b64encode(body),
                 len(body),
                 digest,
-                headers.get("Content-Type"),
-                Json(mask_headers(headers)),
+                _clean(headers.get("Content-Type")),
+                Json({_clean(k): _clean(v) for k, v in mask_headers(headers).items()}),
                 remote_addr,
                 verified_by,
                 str(uuid.uuid4()),
@@ -453,3 +459,8 @@ class FinanceMessage(models.Model):
             cause=cause,
             correlation_id=self.correlation_id,
         )
+
+
+def _clean(text):
+    """Return a header's text without NUL, which PostgreSQL can't store."""
+    return text and text.replace("\0", "\ufffd")

@@ -33,8 +33,7 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
 
         # From here on, everything belongs to the invoice's case.
         correlation_id = invoice._finance_correlation()
-        command.correlation_id = correlation_id
-        command.message_id.correlation_id = correlation_id
+        command._join_case(correlation_id)
         handler = self.with_context(finance_correlation_id=correlation_id)
         residual = invoice.amount_residual
 

@@ -85,6 +85,7 @@ class FinanceTransaction(models.Model):
 
     def action_open_trace(self):
         self.ensure_one()
+        self.check_access("read")
         return self.env["finance.trace.step"]._action_for(
             self.correlation_id, self.provider_ref
         )

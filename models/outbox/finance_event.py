@@ -141,6 +141,7 @@ class FinanceEvent(models.Model):
 
     def action_open_trace(self):
         self.ensure_one()
+        self.check_access("read")
         return self.env["finance.trace.step"]._action_for(
             self.correlation_id, self.label
         )

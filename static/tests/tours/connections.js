@@ -160,6 +160,11 @@ tours.add("finance_hub_subscriptions", {
         fill("name", "Toured subscription"),
         ...choose("endpoint_id", "Tour Warehouse"),
         fill("patterns", "finance.payment.*"),
+        {
+            content: "Leave the field",
+            trigger: '.o_form_view .o_field_widget[name="name"] input',
+            run: "click",
+        },
         see(
             ".o_field_widget[name=matched_types]:contains(finance.payment.created.v1)",
             "What that is, is shown at once"

@@ -40,7 +40,6 @@ tours.add("finance_hub_deliveries", {
         },
         press("action_retry"),
         seeState("Waiting"),
-        noButton("action_open_nothing"),
     ],
 });
 
