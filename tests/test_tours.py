@@ -51,9 +51,7 @@ class TestTours(FinanceHubCommon, HttpCase):
     def walk(self, tour, group, action=None, url=None):
         """Have a user walk a tour, and forget what was known before."""
         self.end_transaction()
-        self.start_tour(
-            url or f"{ACTION}{action}", tour, login=self.users[group].login
-        )
+        self.start_tour(url or f"{ACTION}{action}", tour, login=self.users[group].login)
         self.env.invalidate_all()
 
     def receive_unmatched(self):

@@ -29,7 +29,8 @@ class FinanceCorrectWizard(models.TransientModel):
         required=True,
         help="What will be applied. The original is kept beside it.",
     )
-    original = fields.Text(related="command_id.data_text",
+    original = fields.Text(
+        related="command_id.data_text",
         string="Original Content",
         related_sudo=False,
     )

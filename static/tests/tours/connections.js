@@ -89,10 +89,7 @@ tours.add("finance_hub_credential_generate", {
         ...takeSecret(),
         seeState("Active"),
         see('.o_field_widget[name=secret_hint]:contains("whsec_****")', "Masked"),
-        see(
-            ".o_form_view:not(:has(.o_finance_secret_value))",
-            "It is not shown again"
-        ),
+        see(".o_form_view:not(:has(.o_finance_secret_value))", "It is not shown again"),
     ],
 });
 

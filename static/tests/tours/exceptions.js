@@ -42,7 +42,9 @@ tours.add("finance_hub_exception_correct", {
             trigger: ".modal .o_field_widget[name=content] textarea",
             run() {
                 if (!this.anchor.value.includes("TOUR/2026/0001")) {
-                    throw new Error(`The content was not corrected: ${this.anchor.value}`);
+                    throw new Error(
+                        `The content was not corrected: ${this.anchor.value}`
+                    );
                 }
             },
         },
