@@ -8,7 +8,6 @@
     "category": "Accounting/Accounting",
     "license": "LGPL-3",
     "author": "Finance Integration Hub contributors",
-    "website": "https://github.com/finance-integration-hub/finance_hub",
     "application": True,
     "depends": ["account", "queue_job"],
     "external_dependencies": {

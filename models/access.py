@@ -24,6 +24,18 @@ def require_group(env, *groups):
     )
 
 
+def create_guarded(env, vals_list, initial):
+    """Refuse guarded fields in ``vals_list``, and defaults from the context, too.
+
+    :param dict initial: guarded fields and the value that a new record has
+    :return: the values to create with
+    :raise UserError: when a person sets one of them
+    """
+    for vals in vals_list:
+        refuse_fields(env, vals, initial.keys())
+    return vals_list if env.su else [{**vals, **initial} for vals in vals_list]
+
+
 def refuse_fields(env, vals, names):
     """Raise if a person writes fields that only move by the record's buttons.
 

@@ -286,6 +286,7 @@ class TestCommands(FinanceHubCommon):
         exception.with_user(self.users["operator"]).action_retry()
         self.process()
         self.assertEqual(message.state, "processed")
+        self.assertEqual(exception.state, "resolved")
         self.assertEqual(self.invoice.payment_state, "paid")
 
     # === A PERSON SOLVES IT === #

@@ -128,6 +128,22 @@ class TestGoLive(ConnectorCase):
         with self.subTest("create"), self.assertRaises(UserError):
             self.prepare("bypass", state="live")
 
+    def test_no_way_round_the_review_by_defaults(self):
+        """What a caller puts into the context is as little a way round."""
+        connectors = self.env["finance.connector"].with_user(self.administrator)
+        values = {"name": "Bypass", "code": "bypass", "company_id": self.company.id}
+        try:
+            connector = connectors.with_context(
+                default_state="live",
+                default_requested_by_id=self.administrator.id,
+                default_approved_by_id=self.approver.id,
+            ).create(values)
+        except UserError:
+            return
+        self.assertEqual(connector.state, "draft")
+        self.assertFalse(connector.approved_by_id)
+        self.assertFalse(connector.requested_by_id)
+
     def test_what_is_missing_is_named(self):
         connector = self.prepare(runbook=False, user_id=False)
         connector.credential_ids.unlink()
@@ -633,12 +649,22 @@ class TestCredential(ConnectorCase):
     def test_public_keys_verify_and_do_not_sign(self):
         """cap 96: the sender's public key is all that is needed to verify."""
         private, public = generate_key_pair()
-        self.credential.direction = "inbound"
-        self.as_administrator.secret_input = public
-        self.assertEqual(self.credential._secrets(), [public])
-        self.credential.direction = "outbound"
-        self.as_administrator.secret_input = private
-        self.assertEqual(self.credential._secrets()[0], private)
+        inbound = self.make_credential(self.connector, "inbound", public)
+        self.assertEqual(inbound._secrets(), [public])
+        outbound = self.make_credential(self.connector, "outbound", private)
+        self.assertEqual(outbound._secrets(), [private])
+        with self.assertRaises(ValidationError):
+            self.make_credential(self.connector, "outbound", public)
+
+    def test_secret_keeps_its_purpose(self):
+        """A secret is neither carried to another system nor turned round."""
+        endpoint = self.make_endpoint("https://example.com/hook", self.connector)
+        credential = endpoint.credential_id.with_user(self.administrator)
+        other = self.make_connector("other-system")
+        for values in ({"connector_id": other.id}, {"direction": "inbound"}):
+            with self.subTest(values=list(values)), self.assertRaises(UserError):
+                credential.write(values)
+        self.assertEqual(endpoint.credential_id.connector_id, self.connector)
 
     def test_malformed_public_key(self):
         """What can't verify anything is refused when it is entered."""

@@ -96,6 +96,28 @@ class TestExceptions(FinanceHubCommon):
         with self.assertRaises(UserError):
             exception.with_user(operator)._cancel("again")
 
+    def test_solved_by_hand(self):
+        """What is settled outside of the hub is closed with how it was done."""
+        exception = self.open("B-OVERPAY")
+        operator = self.users["operator"]
+        action = exception.with_user(operator).action_solve()
+        self.env["finance.reason.wizard"].with_user(operator).with_context(
+            **action["context"]
+        ).create({"reason": "Paid back by bank transfer"}).action_confirm()
+        self.assertEqual(exception.state, "resolved")
+        self.assertEqual(exception.resolution, "Paid back by bank transfer")
+        self.assertEqual(exception.resolved_by_id, operator)
+
+    def test_what_can_be_retried_is_not_solved_by_hand(self):
+        sink = self.receiver()
+        sink.answers = [status(500)]
+        endpoint = self.make_endpoint(sink.url, retry_schedule="0")
+        self.make_invoice()
+        self.dispatch()
+        exception = endpoint.delivery_ids.exception_id
+        with self.assertRaises(UserError):
+            exception.with_user(self.users["operator"])._solve("I called them")
+
     def test_cancel_lets_followers_go(self):
         sink = self.receiver()
         endpoint = self.make_endpoint(sink.url, retry_schedule="0")

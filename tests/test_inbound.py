@@ -378,6 +378,23 @@ class TestInbound(FinanceHubCommon, HttpCase):
         self.assertProblem(self.send(body), 413, "D-SCHEMA")
         self.assertFalse(self.messages())
 
+    def test_chunked_bodies(self):
+        """A sender that does not say how long its body is, is held to the same."""
+
+        def chunks(body):
+            yield body[:1000]
+            yield body[1000:]
+
+        body = b"x" * 3000
+        response = self.post(chunks(body), self.sign(body))
+        self.assertEqual(response.status_code, 202, response.text)
+        self.assertEqual(
+            base64.b64decode(self.messages().with_context(bin_size=False).body), body
+        )
+        body = b"x" * (constants.MAX_BODY_BYTES + 1)
+        response = self.post(chunks(body), self.sign(body, message_id="msg_2"))
+        self.assertProblem(response, 413, "D-SCHEMA")
+
     def test_largest_body_fits(self):
         body = b"x" * constants.MAX_BODY_BYTES
         self.assertEqual(self.send(body).status_code, 202)

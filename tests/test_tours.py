@@ -260,6 +260,18 @@ class TestTours(FinanceHubCommon, HttpCase):
         self.assertEqual(self.credential.state, "revoked")
         self.assertEqual(self.credential._secrets(), [])
 
+    def test_credential_in_connector(self):
+        """A secret can be rotated from the connector that it belongs to."""
+        before = self.credential._secrets()
+        self.walk(
+            "finance_hub_credential_in_connector",
+            "administrator",
+            "finance_connector_action",
+        )
+        after = self.credential._secrets()
+        self.assertEqual(len(after), 2)
+        self.assertEqual(after[1:], before, "the one before stays valid for a while")
+
     # === ALL OF IT === #
 
     def test_timeline(self):

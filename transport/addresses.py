@@ -213,7 +213,7 @@ def _check_public(address: Address) -> None:
         "address_refused",
         f"{address} is in a range that is not on the public internet ({what}). If the "
         "receiver really is in your own network, an administrator can allow its "
-        "network in the settings.",
+        "network in the server's configuration.",
     )
 
 

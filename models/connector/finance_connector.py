@@ -6,10 +6,11 @@ from odoo.tools import is_html_empty
 
 from ...providers import ADAPTERS
 from .. import constants
-from ..access import refuse_fields, require_group
+from ..access import create_guarded, refuse_fields, require_group
 
-# Fields that move by the buttons alone, so that nobody gets round the review.
-GUARDED = {"state", "requested_by_id", "approved_by_id"}
+# Fields that move by the buttons alone, so that nobody gets round the review, and
+# the value that a new record has.
+GUARDED = {"state": "draft", "requested_by_id": False, "approved_by_id": False}
 CODE_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
 
 
@@ -166,14 +167,13 @@ class FinanceConnector(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            refuse_fields(self.env, vals, GUARDED)
+        vals_list = create_guarded(self.env, vals_list, GUARDED)
         connectors = super().create(vals_list)
         self.env.registry.clear_cache()
         return connectors
 
     def write(self, vals):
-        refuse_fields(self.env, vals, GUARDED)
+        refuse_fields(self.env, vals, GUARDED.keys())
         result = super().write(vals)
         # Routing and inbound look-ups read connectors from a cache.
         self.env.registry.clear_cache()

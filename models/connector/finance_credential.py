@@ -12,14 +12,21 @@ from ...signing import (
     verify,
 )
 from .. import clock, constants
-from ..access import refuse_fields, require_group
+from ..access import create_guarded, refuse_fields, require_group
 from ..keyring import secret_box
 
 # How long the previous secret stays valid beside its successor.
 ROTATION_OVERLAP = timedelta(hours=24)
 
-# Fields that move by the buttons alone.
-GUARDED = {"state", "secret_hint", "secret_set_at", "previous_valid_until"}
+# Fields that move by the buttons alone, and the value that a new record has.
+GUARDED = {
+    "state": "empty",
+    "secret_hint": False,
+    "secret_set_at": False,
+    "previous_valid_until": False,
+}
+# What a secret was made for; it never serves another purpose.
+PURPOSE = ("connector_id", "direction")
 
 
 class FinanceCredential(models.Model):
@@ -106,15 +113,15 @@ class FinanceCredential(models.Model):
     # === CRUD === #
 
     def write(self, vals):
-        refuse_fields(self.env, vals, GUARDED)
+        refuse_fields(self.env, vals, GUARDED.keys())
+        self._check_purpose(vals)
         result = super().write(vals)
         self.env.registry.clear_cache()
         return result
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            refuse_fields(self.env, vals, GUARDED)
+        vals_list = create_guarded(self.env, vals_list, GUARDED)
         credentials = super().create(vals_list)
         self.env.registry.clear_cache()
         return credentials
@@ -221,8 +228,7 @@ class FinanceCredential(models.Model):
         except VerificationError as error:
             raise ValidationError(
                 self.env._(
-                    "This secret can't be used: %s Generate one here, or paste the "
-                    "other side's, which begins with whsec_.",
+                    "This secret can't be used: %s",
                     error,
                 )
             ) from error
@@ -253,6 +259,26 @@ class FinanceCredential(models.Model):
             except SecretBoxError as error:
                 raise credential._unreadable(error) from error
         return secrets
+
+    def _check_purpose(self, vals):
+        """Refuse to turn a stored secret to another system or direction."""
+        for credential in self:
+            changed = any(
+                name in vals
+                and vals[name]
+                != credential._fields[name].convert_to_write(
+                    credential[name], credential
+                )
+                for name in PURPOSE
+            )
+            if changed and credential.state != "empty":
+                raise UserError(
+                    self.env._(
+                        "The secret of “%s” was made for one system and direction. "
+                        "Make another credential instead.",
+                        credential.name,
+                    )
+                )
 
     # === ENCRYPTION === #
 

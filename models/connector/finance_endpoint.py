@@ -9,11 +9,11 @@ from ...transport import (
     parse_schedule,
 )
 from .. import constants
-from ..access import refuse_fields, require_group
+from ..access import create_guarded, refuse_fields, require_group
 from ..networks import allowed_networks
 
-# Fields that move by the buttons alone.
-GUARDED = {"state", "suspended_reason"}
+# Fields that move by the buttons alone, and the value that a new record has.
+GUARDED = {"state": "live", "suspended_reason": False}
 
 
 class FinanceEndpoint(models.Model):
@@ -153,12 +153,10 @@ class FinanceEndpoint(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            refuse_fields(self.env, vals, GUARDED)
-        return super().create(vals_list)
+        return super().create(create_guarded(self.env, vals_list, GUARDED))
 
     def write(self, vals):
-        refuse_fields(self.env, vals, GUARDED)
+        refuse_fields(self.env, vals, GUARDED.keys())
         result = super().write(vals)
         # Routing reads endpoints from a cache.
         self.env.registry.clear_cache()

@@ -17,8 +17,6 @@ class FinanceException(models.Model):
     _description = "Finance Exception"
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "severity_rank, due_at, id"
-    # Rows change by their buttons alone; see message_post for who may comment.
-    _mail_post_access = "read"
     _rec_name = "summary"
 
     summary = fields.Char(required=True, readonly=True)
@@ -186,14 +184,24 @@ class FinanceException(models.Model):
 
     def action_cancel(self):
         """Ask for the reason with which the exceptions are cancelled."""
+        return self._ask_reason(self.env._("Cancel: why?"), "cancelled")
+
+    def action_solve(self):
+        """Ask how the exceptions were solved outside of the hub."""
+        return self._ask_reason(self.env._("Solved: how?"), "resolved")
+
+    def _ask_reason(self, title, outcome):
         require_group(self.env, constants.GROUP_OPERATOR)
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Cancel: why?"),
+            "name": title,
             "res_model": "finance.reason.wizard",
             "view_mode": "form",
             "target": "new",
-            "context": {"default_exception_ids": self.ids},
+            "context": {
+                "default_exception_ids": self.ids,
+                "default_outcome": outcome,
+            },
         }
 
     def action_open_subject(self):
@@ -216,15 +224,21 @@ class FinanceException(models.Model):
 
     # === BUSINESS METHODS === #
 
-    def message_post(self, **kwargs):
-        """Comment; auditors look on and leave no trace."""
-        require_group(
-            self.env,
+    def _mail_get_operation_for_mail_message_operation(self, message_operation):
+        """Let those comment who work here, though nobody writes on the row itself.
+
+        Auditors look on and leave no trace.
+        """
+        workers = (
             constants.GROUP_OPERATOR,
             constants.GROUP_APPROVER,
             constants.GROUP_ADMINISTRATOR,
         )
-        return super().message_post(**kwargs)
+        if message_operation == "create" and any(
+            self.env.user.has_group(group) for group in workers
+        ):
+            return dict.fromkeys(self, "read")
+        return super()._mail_get_operation_for_mail_message_operation(message_operation)
 
     @api.model
     def _open(
@@ -359,6 +373,27 @@ class FinanceException(models.Model):
             )
             if not unfinished:
                 exception._resolve(how)
+
+    def _solve(self, how):
+        """Close as solved by a person, outside of the hub.
+
+        What can still be tried again here is not solved: it would stay unsent or
+        unbooked behind a closed exception.
+
+        :param str how: what was done, kept with the exception
+        """
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        for exception in self:
+            if not exception.is_open or exception._retryable():
+                raise UserError(
+                    self.env._(
+                        "“%s” is closed, or still waits for a retry or correction.",
+                        exception.summary,
+                    )
+                )
+            exception._log_action(self.env._("Solved by hand"), how)
+            exception.sudo()._resolve(how)
 
     def _cancel(self, reason):
         """Close without a remedy.

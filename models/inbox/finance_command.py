@@ -3,7 +3,12 @@ import json
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from ...contracts import COMMAND_TYPES, ContractError, business_key, parse_command
+from ...contracts import (
+    COMMAND_TYPES,
+    ContractError,
+    business_key,
+    parse_command,
+)
 from .. import clock, constants
 from ..access import require_group
 from ..ledger.errors import CommandError
@@ -297,10 +302,10 @@ class FinanceCommand(models.Model):
             # A correction of a command is the same case as the command.
             fingerprint=f"command:{self._first_command().id}",
             summary=self.env._(
-                "%(title)s from %(connector)s: %(cause)s",
+                "%(title)s: %(cause)s",
                 title=self.title,
-                connector=self.connector_id.name,
-                cause=error.summary,
+                # What to do about it stands in the cause, after the first sentence.
+                cause=error.summary.partition(". ")[0],
             ),
             cause=cause,
             correlation_id=self.correlation_id,

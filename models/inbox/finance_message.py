@@ -73,9 +73,9 @@ class FinanceMessage(models.Model):
     duplicate_ids = fields.Many2many(
         "finance.message.duplicate",
         string="Further Arrivals",
-        compute="_compute_duplicates",
+        compute="_compute_duplicate_ids",
     )
-    duplicate_count = fields.Integer(compute="_compute_duplicates")
+    duplicate_count = fields.Integer(compute="_compute_duplicate_count")
 
     _external_id_unique = models.UniqueIndex("(connector_id, external_id)")
     _waiting_idx = models.Index("(id) WHERE state = 'received'")
@@ -102,20 +102,19 @@ class FinanceMessage(models.Model):
                 f"{name}: {value}" for name, value in (message.headers or {}).items()
             )
 
-    def _compute_duplicates(self):
-        duplicates = self.env["finance.message.duplicate"]
-        domain = [("message_ref", "in", self.ids)]
-        counts = dict(duplicates._read_group(domain, ["message_ref"], ["__count"]))
+    def _compute_duplicate_count(self):
+        groups = self.env["finance.message.duplicate"]._read_group(
+            [("message_ref", "in", self.ids)], ["message_ref"], ["__count"]
+        )
+        counts = dict(groups)
         for message in self:
-            count = counts.get(message.id, 0)
-            message.duplicate_count = count
-            message.duplicate_ids = (
-                duplicates.search(
-                    [("message_ref", "=", message.id)],
-                    limit=constants.MAX_DUPLICATES_SHOWN,
-                )
-                if count
-                else duplicates
+            message.duplicate_count = counts.get(message.id, 0)
+
+    def _compute_duplicate_ids(self):
+        for message in self:
+            message.duplicate_ids = self.env["finance.message.duplicate"].search(
+                [("message_ref", "=", message.id)],
+                limit=constants.MAX_DUPLICATES_SHOWN,
             )
 
     # === CRUD === #
@@ -411,6 +410,15 @@ class FinanceMessage(models.Model):
                 "error_code": False,
             }
         )
+        # Only those that said it could not be processed.
+        self.env["finance.exception"].search(
+            [
+                ("res_model", "=", self._name),
+                ("res_id", "=", self.id),
+                ("code", "in", ("D-SCHEMA", "D-VERSION", "T-INTERNAL")),
+                ("is_open", "=", True),
+            ]
+        )._resolve(self.env._("Processed"))
 
     def _parse(self):
         """Make the commands of the message.

@@ -19,22 +19,28 @@ class IrHttp(models.AbstractModel):
         super()._pre_dispatch(rule, args)
         if not rule.endpoint.routing.get("raw_body"):
             return
+        httprequest = request.httprequest
+        limit = httprequest.max_content_length
+        # A body without a length is cut off at the limit, so one byte more tells
+        # whether there was more.
+        httprequest.max_content_length = limit + 1
         try:
-            request.httprequest.get_data(cache=True)
+            too_large = len(httprequest.get_data(cache=True)) > limit
         except RequestEntityTooLarge:
-            limit = request.httprequest.max_content_length
-            body = problem(
-                413,
-                "D-SCHEMA",
-                "Too large",
-                f"A message may have {limit} bytes at most.",
-                retryable=False,
-                correlation_id=None,
-            )
-            abort(
-                request.make_json_response(
-                    body,
-                    headers=[("Content-Type", "application/problem+json")],
-                    status=413,
-                )
-            )
+            too_large = True
+        if too_large:
+            abort(_too_large(limit))
+
+
+def _too_large(limit):
+    body = problem(
+        413,
+        "D-SCHEMA",
+        "Too large",
+        f"A message may have {limit} bytes at most.",
+        retryable=False,
+        correlation_id=None,
+    )
+    return request.make_json_response(
+        body, headers=[("Content-Type", "application/problem+json")], status=413
+    )

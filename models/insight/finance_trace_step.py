@@ -70,7 +70,9 @@ class FinanceTraceStep(models.Model):
     label = fields.Char(string="What", readonly=True)
     status = fields.Char(readonly=True)
     res_model = fields.Char(readonly=True)
-    res_id = fields.Many2oneReference(model_field="res_model", readonly=True)
+    res_id = fields.Many2oneReference(
+        string="Record", model_field="res_model", readonly=True
+    )
     company_id = fields.Many2one("res.company", readonly=True)
     correlation_id = fields.Char(readonly=True)
 

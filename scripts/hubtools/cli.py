@@ -150,13 +150,14 @@ def _screenshots(settings: Settings, _options) -> int:
 
 def _clean(settings: Settings, options) -> int:
     from .demo import stop
+    from .provision import is_ours
 
     stop(settings, cluster=False)
     Cluster(settings).remove()
     if options.databases:
         shutil.rmtree(settings.home / "data", ignore_errors=True)
-    else:
-        shutil.rmtree(settings.home, ignore_errors=True)
+    elif is_ours(settings):
+        shutil.rmtree(settings.home)
     console.say("Clean.")
     return 0
 

@@ -40,6 +40,9 @@ log_line_prefix = '%m [%p] %d '
 """
 _CONFIGURATION_FILE = "finance_hub.conf"
 _SOCKET_PATH_LIMIT = 100
+#: All that the cluster's folder may hold; nothing else is ever deleted.
+_LOG = "postgresql.log"
+_CONTENTS = {"data", "socket", _LOG}
 
 
 def find_binaries(settings: Settings) -> Path | None:
@@ -126,6 +129,10 @@ class Cluster:
                     f"{folder} is there, but it is not a folder of the user that runs "
                     "PostgreSQL. Remove it, or set HUB_CLUSTER to another place."
                 ) from None
+            if {path.name for path in folder.iterdir()} - _CONTENTS:
+                raise HubError(
+                    f"{folder} holds other files; set HUB_CLUSTER to another place."
+                ) from None
         except OSError as error:
             raise HubError(
                 f"{folder} cannot be made: {error}. Set HUB_CLUSTER to another place."
@@ -179,12 +186,12 @@ class Cluster:
                 "--pgdata",
                 data,
                 "--log",
-                self.settings.cluster / "postgresql.log",
+                self.settings.cluster / _LOG,
                 "--wait",
                 "--timeout=60",
                 "--silent",
                 what="starting PostgreSQL",
-                hint=f"Its log is {self.settings.cluster / 'postgresql.log'}.",
+                hint=f"Its log is {self.settings.cluster / _LOG}.",
                 log=self._start_log,
             )
             if not self.value(f"SELECT 1 FROM pg_roles WHERE rolname = '{PG_ROLE}'"):
@@ -250,7 +257,13 @@ class Cluster:
             owner = identity.get("user", os.geteuid())
             if self.settings.cluster.lstat().st_uid != owner:
                 raise HubError(f"{self.settings.cluster} is not ours; left alone.")
-            shutil.rmtree(self.settings.cluster)
+            for name in _CONTENTS:
+                path = self.settings.cluster / name
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            self.settings.cluster.rmdir()
 
     # === SQL === #
     def psql_command(self, database: str, role: str = PG_ROLE) -> list[str]:

@@ -68,12 +68,36 @@ def setup(settings: Settings, *locks: str, browser: bool = False) -> None:
         Cluster(settings).start()
 
 
+def claim(settings: Settings) -> None:
+    """Make the state folder, or make sure that the one there is ours.
+
+    ``make clean`` deletes it, so a folder with anything else in it must not become
+    one because of a slip in ``HUB_HOME``.
+
+    :raise HubError: when it holds other things
+    """
+    home = settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    if not is_ours(settings):
+        if any(home.iterdir()):
+            raise HubError(
+                f"HUB_HOME={home} holds other files. Name a folder that is empty or "
+                "not there yet."
+            )
+        settings.stamps.mkdir()
+    # Keep the state out of version control wherever HUB_HOME points.
+    (home / ".gitignore").write_text("*\n")
+
+
+def is_ours(settings: Settings) -> bool:
+    """Whether the state folder was made by these tools."""
+    return settings.stamps.is_dir()
+
+
 @contextmanager
 def alone(settings: Settings, work: str = "set-up") -> Iterator[None]:
     """Let only one command at a time do some work here; others wait for it."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    # Keep the state out of version control wherever HUB_HOME points.
-    (settings.home / ".gitignore").write_text("*\n")
+    claim(settings)
     with (settings.home / f"{work}.lock").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,6 @@
     "category": "Hidden",
     "license": "LGPL-3",
     "author": "Finance Integration Hub contributors",
-    "website": "https://github.com/finance-integration-hub/finance_hub",
     "depends": ["finance_hub"],
     "data": ["security/ir.model.access.csv", "data/queue_job.xml"],
     "installable": True,

@@ -188,3 +188,33 @@ tours.add("finance_hub_credential_rotate", {
         seeState("Revoked"),
     ],
 });
+
+// The same from within the connector, where its credentials are listed.
+tours.add("finance_hub_credential_in_connector", {
+    steps: () => [
+        ...openRow("Tour Shop"),
+        openPage("credentials"),
+        {
+            content: "Open the credential",
+            trigger: ".o_field_widget[name=credential_ids] .o_data_row .o_data_cell",
+            run: "click",
+        },
+        {
+            content: "Rotate",
+            trigger: '.modal button[name="action_generate"]:contains(Rotate)',
+            run: "click",
+        },
+        {
+            content: "Say yes",
+            trigger: '.modal:contains("A new secret is made") .btn-primary',
+            run: "click",
+        },
+        see('.modal .o_finance_secret_value:contains("whsec_")', "See the secret"),
+        {
+            content: "It was kept",
+            trigger: ".modal .o_finance_secret_done",
+            run: "click",
+        },
+        see("body:not(:has(.o_finance_secret))", "It is not shown again"),
+    ],
+});
