@@ -172,9 +172,13 @@ class Background:
                 return
 
     def _group_alive(self, group: int) -> bool:
-        """Whether any process of the group still runs (zombies do not)."""
+        """Whether any thread of the group still runs (zombies do not).
+
+        Threads and not processes are looked at: a killed process is a zombie as
+        soon as its first thread is, while another one still holds its ports.
+        """
         self._reap()
-        for stat in Path("/proc").glob("[0-9]*/stat"):
+        for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
             try:
                 fields = stat.read_text().rpartition(")")[2].split()
             except OSError:
@@ -243,6 +247,10 @@ def wait_until(
 
 
 # === PORTS === #
+#: Seconds that a port may still be taken.
+PORT_PATIENCE = 3
+
+
 def port_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen on the port now."""
     with socket.socket() as probe:
@@ -283,9 +291,11 @@ def port_owner(port: int) -> str:
 def require_port(port: int, variable: str, what: str) -> None:
     """Refuse to start on a port that is taken, and say which variable moves it.
 
+    A program that was just ended may need a moment to let go of it.
+
     :raise HubError: with the program that has the port
     """
-    if not port_free(port):
+    if not wait_until(lambda: port_free(port), PORT_PATIENCE, pause=0.2):
         raise HubError(
             f"Port {port}, meant for {what}, is taken by {port_owner(port)}.\n"
             f"Stop that program, or choose another port: {variable}=<port> make …"

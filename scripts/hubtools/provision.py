@@ -212,9 +212,10 @@ def make_venv(settings: Settings, *locks: str) -> None:
     name them all, and one of them asks for the source of a database driver whose
     ready-made twin is locked.
     """
-    base = digest(sys.version, os.path.realpath(sys.executable), str(settings.venv))
+    version = ".".join(map(str, sys.version_info[:3]))
+    base = digest(version, os.path.realpath(sys.executable), str(settings.venv))
     if stamped(settings, "venv") != base or not settings.venv_python.exists():
-        with step(f"Virtual environment (Python {sys.version.split()[0]})"):
+        with step(f"Virtual environment (Python {version})"):
             shutil.rmtree(settings.venv, ignore_errors=True)
             for old in settings.stamps.glob("requirements-*"):
                 old.unlink()
