@@ -35,7 +35,7 @@ class InboundController(http.Controller):
         max_content_length=constants.MAX_BODY_BYTES,
         raw_body=True,
     )
-    def inbound(self, code):
+    def inbound(self, code, **_form):
         """Take one message in.
 
         202 stored (or known already) · 401 not signed rightly · 404 no such
