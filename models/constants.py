@@ -6,7 +6,6 @@ from datetime import timedelta
 GROUP_OPERATOR = "finance_hub.group_operator"
 GROUP_APPROVER = "finance_hub.group_approver"
 GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
-GROUP_AUDITOR = "finance_hub.group_auditor"
 
 # === OUTBOX === #
 # A dispatcher job claims work for this long, then hands over to a new job, well
@@ -44,8 +43,6 @@ PROCESS_BUDGET = timedelta(seconds=20)
 PROCESS_MAX_ATTEMPTS = 5
 # Delay before such a message is tried again: doubled each time.
 PROCESS_BACKOFF = timedelta(seconds=10)
-# Longest id an external system may give a message.
-MAX_EXTERNAL_ID = 255
 # A refused call is counted on its exception at most this often per server process
 # and connector, so that a flood of bad signatures cannot fill the disk.
 REFUSAL_RECORD_INTERVAL = timedelta(seconds=10)

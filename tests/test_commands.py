@@ -289,6 +289,18 @@ class TestCommands(FinanceHubCommon):
         self.assertEqual(exception.state, "resolved")
         self.assertEqual(self.invoice.payment_state, "paid")
 
+    def test_failure_before_any_message_is_the_jobs(self):
+        """What no message is to blame for is raised, not laid on one."""
+        self.receive(self.connector, self.cloud_event(self.captured("x")))
+        messages = type(self.env["finance.message"])
+        self.env.flush_all()
+        with (
+            patch.object(messages, "_lock_next", side_effect=ZeroDivisionError),
+            self.enter_registry_test_mode(),
+            self.assertRaises(ZeroDivisionError),
+        ):
+            self.env["finance.message"]._process_next()
+
     # === A PERSON SOLVES IT === #
 
     def test_retry_after_the_cause_is_gone(self):

@@ -346,9 +346,14 @@ class FinanceMessage(models.Model):
                 # Lost a race; run again, it sees the winner's work. Unless it
                 # isn't a race.
                 if attempt == MAX_TRIES:
+                    if message_id is None:
+                        raise
                     self._postpone(message_id, error)
                     return True
             except Exception as error:
+                if message_id is None:
+                    # No message is to blame: the job fails, and the sweep goes on.
+                    raise
                 _logger.exception("finance_hub: message %s failed", message_id)
                 self._postpone(message_id, error)
                 return True

@@ -58,9 +58,6 @@ class Route:
     destination: Destination
     schedule: tuple[float, ...]
     dead_on_client_error: bool
-    company_id: int
-    connector_id: int
-    name: str
 
 
 @dataclass(slots=True)
@@ -203,9 +200,6 @@ class Dispatcher:
                 ),
                 schedule=parse_schedule(endpoint.retry_schedule),
                 dead_on_client_error=endpoint.dead_on_client_error,
-                company_id=endpoint.company_id.id,
-                connector_id=endpoint.connector_id.id,
-                name=endpoint.name,
             )
         return routes
 
