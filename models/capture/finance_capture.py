@@ -1,7 +1,7 @@
 import json
 import logging
 import uuid
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 
 from psycopg2.extras import execute_values
 
@@ -35,6 +35,7 @@ EVENT_COLUMNS = (
     "res_model",
     "res_id",
 )
+EventRow = namedtuple("EventRow", EVENT_COLUMNS)
 INSERT_EVENTS = (
     "INSERT INTO finance_event ("  # noqa: S608 (the columns above)
     + ", ".join(EVENT_COLUMNS)
@@ -218,7 +219,7 @@ class FinanceCapture(models.AbstractModel):
             source = self._source(company.id)
             payload, problem = self._validated(type_name, values["data"])
             rows.append(
-                (
+                EventRow(
                     event_id(source, aggregate, verb, sequence),
                     type_name,
                     aggregate,
@@ -237,8 +238,7 @@ class FinanceCapture(models.AbstractModel):
                     record.id,
                 )
             )
-        events = self._insert_events(rows)
-        self._route(events)
+        self.env["finance.delivery"]._route(self._insert_events(rows))
 
     @api.model
     def _source(self, company_id):
@@ -288,61 +288,3 @@ class FinanceCapture(models.AbstractModel):
         )
         self.env["finance.event"].invalidate_model(flush=False)
         return [(event_pk, row) for (event_pk,), row in zip(ids, rows, strict=True)]
-
-    @api.model
-    def _route(self, events):
-        """Insert the deliveries of new events and wake the dispatcher."""
-        subscriptions = self.env["finance.subscription"]
-        column = EVENT_COLUMNS.index
-        now = clock.naive_now()
-        deliveries = []
-        for event_pk, row in events:
-            problem = row[column("problem")]
-            if problem:
-                self.env["finance.exception"]._open(
-                    "D-SCHEMA",
-                    company=self.env["res.company"].browse(row[column("company_id")]),
-                    record=self.env["finance.event"].browse(event_pk),
-                    fingerprint=f"event:{event_pk}",
-                    summary=self.env._(
-                        "%(label)s: the event can't be sent, its content breaks "
-                        "the contract.",
-                        label=row[column("label")],
-                    ),
-                    cause=problem,
-                    correlation_id=row[column("correlation_id")],
-                )
-                continue
-            company_id = row[column("company_id")]
-            for subscription, endpoint in subscriptions._routes(
-                company_id, row[column("type")]
-            ):
-                deliveries.append(
-                    (
-                        event_pk,
-                        endpoint,
-                        subscription,
-                        company_id,
-                        row[column("aggregate")],
-                        "waiting",
-                        now,
-                        now,
-                        0,
-                        0,
-                    )
-                )
-        if not deliveries:
-            return
-        execute_values(
-            self.env.cr._obj,
-            """
-            INSERT INTO finance_delivery (
-                event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, created_at, due_at, attempt_count, throttle_count
-            ) VALUES %s
-            """,
-            deliveries,
-            page_size=len(deliveries),
-        )
-        self.env["finance.delivery"].invalidate_model(flush=False)
-        self.env["finance.delivery"]._wake_after_commit()

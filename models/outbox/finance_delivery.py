@@ -2,6 +2,8 @@ import json
 import logging
 from datetime import datetime, timezone
 
+from psycopg2.extras import execute_values
+
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 
@@ -213,6 +215,71 @@ class FinanceDelivery(models.Model):
         values["causation_id"] = values["causation_id"] or None
         values["occurred_at"] = event.occurred_at.replace(tzinfo=timezone.utc)
         return event._body(values)
+
+    # === ROUTING === #
+
+    @api.model
+    def _route(self, events):
+        """Insert the deliveries of new events and wake the dispatcher.
+
+        :param events: list of (id, row) of just inserted events, rows with the
+            columns of ``finance.event`` as attributes
+        """
+        subscriptions = self.env["finance.subscription"]
+        now = clock.naive_now()
+        deliveries = []
+        for event_pk, row in events:
+            if row.problem:
+                self._report_problem(event_pk, row)
+                continue
+            for subscription, endpoint in subscriptions._routes(
+                row.company_id, row.type
+            ):
+                deliveries.append(
+                    (
+                        event_pk,
+                        endpoint,
+                        subscription,
+                        row.company_id,
+                        row.aggregate,
+                        "waiting",
+                        now,
+                        now,
+                        0,
+                        0,
+                    )
+                )
+        if not deliveries:
+            return
+        execute_values(
+            self.env.cr._obj,
+            """
+            INSERT INTO finance_delivery (
+                event_id, endpoint_id, subscription_id, company_id, aggregate,
+                state, created_at, due_at, attempt_count, throttle_count
+            ) VALUES %s
+            """,
+            deliveries,
+            page_size=len(deliveries),
+        )
+        self.invalidate_model(flush=False)
+        self._wake_after_commit()
+
+    @api.model
+    def _report_problem(self, event_pk, row):
+        """Open the exception of an event that can't be sent."""
+        self.env["finance.exception"]._open(
+            "D-SCHEMA",
+            company=self.env["res.company"].browse(row.company_id),
+            record=self.env["finance.event"].browse(event_pk),
+            fingerprint=f"event:{event_pk}",
+            summary=self.env._(
+                "%(label)s: the event can't be sent, its content breaks the contract.",
+                label=row.label,
+            ),
+            cause=row.problem,
+            correlation_id=row.correlation_id,
+        )
 
     # === WAKING === #
 
