@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import constants as const
 from ..base import ContractError
+from ..classification import lift
 from ..envelope import schema_uri
 from . import connector, exception, invoice, payment
 from .event_type import EventType
@@ -43,6 +44,27 @@ def validate_data(name: str, data: Any) -> dict[str, Any]:
         pointers for data which does not fit.
     """
     return event_type(name).validate(data)
+
+
+def mask_data(
+    name: str,
+    data: dict[str, Any],
+    *,
+    personal: bool = False,
+    confidential: bool = False,
+) -> dict[str, Any]:
+    """Return the data of an event without its personal or confidential values.
+
+    The result fits the contract of the type, too: optional fields are left out, the
+    values of required ones are replaced, a text by ``***``. With both off it is
+    ``data`` itself.
+
+    :param data: as :func:`validate_data` returns it; it is not changed.
+    :raises ContractError: ``D-VERSION`` for an unknown type.
+    """
+    if not (personal or confidential):
+        return data
+    return event_type(name).mask(data, personal, confidential)
 
 
 def _suggest(name: str) -> str:
@@ -113,7 +135,7 @@ def json_schema(name: str, base_url: str = "") -> dict[str, Any]:
     :raises ContractError: ``D-VERSION`` for an unknown type.
     """
     entry = event_type(name)
-    schema = entry.model.model_json_schema(mode="validation", by_alias=True)
+    schema = lift(entry.model.model_json_schema(mode="validation", by_alias=True))
     return {
         **schema,
         "$schema": const.JSON_SCHEMA_DIALECT,

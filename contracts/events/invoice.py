@@ -13,6 +13,7 @@ from ..base import (
     PlainDate,
     Quantity,
 )
+from ..classification import CONFIDENTIAL, PERSONAL
 from .event_type import EventType
 from .parties import (
     CANONICAL_STATE,
@@ -51,16 +52,16 @@ class DocumentLine(Contract):
     """
 
     id: Identifier | None = None
-    description: Description | None = None
-    product: Label | None = None
+    description: Annotated[Description, PERSONAL] | None = None
+    product: Annotated[Label, CONFIDENTIAL] | None = None
     quantity: Quantity
     unit: Label | None = None
-    unit_price: Quantity | None = None
-    discount: Quantity | None = None
-    account_code: Label | None = None
+    unit_price: Annotated[Quantity, CONFIDENTIAL] | None = None
+    discount: Annotated[Quantity, CONFIDENTIAL] | None = None
+    account_code: Annotated[Label, CONFIDENTIAL] | None = None
     amount: Money
     taxes: list[Label] = []
-    analytic: dict[Label, Quantity] = {}
+    analytic: Annotated[dict[Label, Quantity], CONFIDENTIAL] = {}
 
 
 class Document(Contract):
@@ -85,7 +86,7 @@ class Document(Contract):
     state: Annotated[DocumentState, CANONICAL_STATE]
     payment_state: PaymentState
     number: Label | None = None
-    reference: Label | None = None
+    reference: Annotated[Label, PERSONAL] | None = None
     counterparty: Counterparty | None = None
     legal_entity: LegalEntity
     invoice_date: PlainDate | None = None
@@ -96,7 +97,7 @@ class Document(Contract):
     tax_amount: Money
     total_amount: Money
     residual_amount: Money
-    payment_reference: Label | None = None
+    payment_reference: Annotated[Label, PERSONAL] | None = None
     origin: Label | None = None
     journal_code: Label | None = None
     lines: list[DocumentLine] = []
