@@ -6,6 +6,7 @@ with ``Z``, a date is ISO 8601, an id is an opaque string.
 """
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Annotated, Any, TypeVar
@@ -105,6 +106,24 @@ def _decimal(value: Any, digits: int, scale: int) -> Decimal:
     return number if number else abs(number)
 
 
+def _reader(digits: int, scale: int) -> Callable[[Any], Decimal]:
+    """Return the validator of a decimal string of that size.
+
+    What the books send is plain nearly always, and every amount of an event comes
+    through here while somebody waits for the posting: one look decides that.
+    """
+    plain = re.compile(
+        rf"(?:0|[1-9][0-9]{{0,{digits - scale - 1}}})(?:\.[0-9]{{1,{scale}}})?"
+    ).fullmatch
+
+    def read(value: Any) -> Decimal:
+        if type(value) is str and plain(value):
+            return Decimal(value)
+        return _decimal(value, digits, scale)
+
+    return read
+
+
 def _decimal_text(value: Decimal) -> str:
     return format(value, "f")
 
@@ -128,10 +147,7 @@ def _positive(value: Decimal) -> Decimal:
 #: A decimal amount in the currency named beside it; a string on the wire.
 Money = Annotated[
     Decimal,
-    BeforeValidator(
-        lambda value: _decimal(value, const.MONEY_MAX_DIGITS, const.MONEY_MAX_SCALE)
-    ),
-    PlainSerializer(_decimal_text, return_type=str),
+    BeforeValidator(_reader(const.MONEY_MAX_DIGITS, const.MONEY_MAX_SCALE)),
     _decimal_schema(const.MONEY_MAX_SCALE, "Decimal amount as a string."),
 ]
 
@@ -141,11 +157,7 @@ PositiveMoney = Annotated[Money, AfterValidator(_positive)]
 #: A quantity, rate or percentage; a string on the wire.
 Quantity = Annotated[
     Decimal,
-    BeforeValidator(
-        lambda value: _decimal(
-            value, const.QUANTITY_MAX_DIGITS, const.QUANTITY_MAX_SCALE
-        )
-    ),
+    BeforeValidator(_reader(const.QUANTITY_MAX_DIGITS, const.QUANTITY_MAX_SCALE)),
     PlainSerializer(_decimal_text, return_type=str),
     _decimal_schema(const.QUANTITY_MAX_SCALE, "Decimal number as a string."),
 ]
@@ -271,7 +283,6 @@ UtcDateTime = Annotated[
 PlainDate = Annotated[
     date,
     BeforeValidator(_plain_date),
-    PlainSerializer(date.isoformat, return_type=str),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 
@@ -291,6 +302,8 @@ def single_line(value: str) -> str:
 
     :raises ValueError: when it holds line breaks or control characters.
     """
+    if value.isprintable():
+        return value
     if _CONTROL.search(value) or _SURROGATES.search(value):
         raise ValueError("Control characters and line breaks are not allowed here.")
     return value
@@ -315,6 +328,8 @@ def clip(value: Any, length: int, lines: bool = False) -> Any:
     is cut off is marked by ``…``. Anything but a text is returned as it is.
     """
     if not isinstance(value, str):
+        return value
+    if len(value) <= length and value.isprintable():
         return value
     if lines:
         value = value.replace("\r\n", "\n")
@@ -354,18 +369,28 @@ LongText = Annotated[
     AfterValidator(several_lines),
 ]
 
+def _cleaner(length: int, lines: bool = False) -> BeforeValidator:
+    def clean(value: Any) -> Any:
+        return clip(value, length, lines)
+
+    return BeforeValidator(clean)
+
+
+# The constraint stands before the cleaning, which runs first all the same: so pydantic
+# checks it in its own, compiled code.
+
 #: One line of text that leaves: cleaned and cut rather than refused.
 Label = Annotated[
     str,
-    BeforeValidator(lambda value: clip(value, const.NAME_MAX_LENGTH)),
     StringConstraints(strict=True, max_length=const.NAME_MAX_LENGTH),
+    _cleaner(const.NAME_MAX_LENGTH),
 ]
 
 #: Several lines of text that leave: cleaned and cut rather than refused.
 Description = Annotated[
     str,
-    BeforeValidator(lambda value: clip(value, const.DESCRIPTION_MAX_LENGTH, True)),
     StringConstraints(strict=True, max_length=const.DESCRIPTION_MAX_LENGTH),
+    _cleaner(const.DESCRIPTION_MAX_LENGTH, lines=True),
 ]
 
 
