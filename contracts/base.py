@@ -6,7 +6,6 @@ with ``Z``, a date is ISO 8601, an id is an opaque string.
 """
 
 import re
-from collections.abc import Callable
 from datetime import date, datetime, timezone
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Annotated, Any, TypeVar
@@ -21,6 +20,7 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic_core import core_schema
 
 from . import constants as const
 
@@ -106,22 +106,42 @@ def _decimal(value: Any, digits: int, scale: int) -> Decimal:
     return number if number else abs(number)
 
 
-def _reader(digits: int, scale: int) -> Callable[[Any], Decimal]:
-    """Return the validator of a decimal string of that size.
+class _Quickly:
+    """Tries compiled code first; what that does not take, the validator looks at.
 
-    What the books send is plain nearly always, and every amount of an event comes
-    through here while somebody waits for the posting: one look decides that.
+    Nearly all that the books send is plain, and every amount and date of an event
+    comes through here while somebody waits for the posting.
     """
-    plain = re.compile(
-        rf"(?:0|[1-9][0-9]{{0,{digits - scale - 1}}})(?:\.[0-9]{{1,{scale}}})?"
-    ).fullmatch
 
-    def read(value: Any) -> Decimal:
-        if type(value) is str and plain(value):
-            return Decimal(value)
-        return _decimal(value, digits, scale)
+    def __init__(self, schema: core_schema.CoreSchema):
+        self.schema = schema
 
-    return read
+    def __get_pydantic_core_schema__(self, source, handler):
+        careful = handler(source)
+        return core_schema.union_schema(
+            [(self.schema, _QUICK), (careful, _CAREFUL)],
+            mode="left_to_right",
+            serialization=careful.get("serialization"),
+        )
+
+    def __get_pydantic_json_schema__(self, schema, handler):
+        return handler(schema["choices"][1][0])
+
+
+# The steps which pydantic adds to the place of a fault.
+_QUICK, _CAREFUL = "[quick]", "[careful]"
+
+
+def _plain_decimal(digits: int, scale: int) -> _Quickly:
+    pattern = rf"^(?:0|[1-9][0-9]{{0,{digits - scale - 1}}})(?:\.[0-9]{{1,{scale}}})?$"
+    return _Quickly(
+        core_schema.chain_schema(
+            [
+                core_schema.str_schema(strict=True, pattern=pattern),
+                core_schema.no_info_plain_validator_function(Decimal),
+            ]
+        )
+    )
 
 
 def _decimal_text(value: Decimal) -> str:
@@ -147,7 +167,10 @@ def _positive(value: Decimal) -> Decimal:
 #: A decimal amount in the currency named beside it; a string on the wire.
 Money = Annotated[
     Decimal,
-    BeforeValidator(_reader(const.MONEY_MAX_DIGITS, const.MONEY_MAX_SCALE)),
+    BeforeValidator(
+        lambda value: _decimal(value, const.MONEY_MAX_DIGITS, const.MONEY_MAX_SCALE)
+    ),
+    _plain_decimal(const.MONEY_MAX_DIGITS, const.MONEY_MAX_SCALE),
     _decimal_schema(const.MONEY_MAX_SCALE, "Decimal amount as a string."),
 ]
 
@@ -157,8 +180,13 @@ PositiveMoney = Annotated[Money, AfterValidator(_positive)]
 #: A quantity, rate or percentage; a string on the wire.
 Quantity = Annotated[
     Decimal,
-    BeforeValidator(_reader(const.QUANTITY_MAX_DIGITS, const.QUANTITY_MAX_SCALE)),
+    BeforeValidator(
+        lambda value: _decimal(
+            value, const.QUANTITY_MAX_DIGITS, const.QUANTITY_MAX_SCALE
+        )
+    ),
     PlainSerializer(_decimal_text, return_type=str),
+    _plain_decimal(const.QUANTITY_MAX_DIGITS, const.QUANTITY_MAX_SCALE),
     _decimal_schema(const.QUANTITY_MAX_SCALE, "Decimal number as a string."),
 ]
 
@@ -283,6 +311,14 @@ UtcDateTime = Annotated[
 PlainDate = Annotated[
     date,
     BeforeValidator(_plain_date),
+    _Quickly(
+        core_schema.chain_schema(
+            [
+                core_schema.str_schema(strict=True, pattern=f"^{_DATE.pattern}$"),
+                core_schema.date_schema(strict=False),
+            ]
+        )
+    ),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 
@@ -369,6 +405,7 @@ LongText = Annotated[
     AfterValidator(several_lines),
 ]
 
+
 def _cleaner(length: int, lines: bool = False) -> BeforeValidator:
     def clean(value: Any) -> Any:
         return clip(value, length, lines)
@@ -448,7 +485,11 @@ def validate(
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False)
+        faults = [
+            fault
+            for fault in error.errors(include_url=False, include_context=False)
+            if fault["loc"][-1:] != (_QUICK,)
+        ]
     errors = [
         {
             "pointer": pointer((*at, *_location(fault["loc"]))),
@@ -461,5 +502,7 @@ def validate(
 
 
 def _location(parts: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    if parts[-1:] == (_CAREFUL,):
+        parts = parts[:-1]
     # pydantic names a faulty key of a mapping by a further "[key]" step.
     return tuple(part for part in parts if part != "[key]")
