@@ -28,7 +28,7 @@ from .commands import (
     parse_command,
 )
 from .commands import json_schema as command_json_schema
-from .constants import ENVELOPE_MAX_BYTES, SEQUENCE_DIGITS
+from .constants import ENVELOPE_MAX_BYTES, EVENT_NAMESPACE, SEQUENCE_DIGITS
 from .envelope import (
     CONTENT_TYPE_BATCH,
     CONTENT_TYPE_JSON,
@@ -78,6 +78,7 @@ __all__ = [
     "CONTENT_TYPE_JSON",
     "CONTENT_TYPE_STRUCTURED",
     "ENVELOPE_MAX_BYTES",
+    "EVENT_NAMESPACE",
     "EVENT_TYPES",
     "INTERNAL",
     "PERSONAL",

@@ -10,14 +10,7 @@ from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
 
-from ...contracts import (
-    EVENT_NAMESPACE,
-    batch_csv,
-    batch_jsonl,
-    batch_manifest,
-    dump_json,
-    utc_text,
-)
+from ...contracts import EVENT_NAMESPACE, dump_json, utc_text
 from .. import clock, constants
 from . import body
 
@@ -179,6 +172,8 @@ def _rows(batch):
 
 def _write_file(batch, now):
     """Write the file and the manifest of a batch, once: each attempt sends them."""
+    from ...contracts import batch_csv, batch_jsonl, batch_manifest
+
     rows, wanted = _rows(batch)
     events = []
     for row in rows:

@@ -294,6 +294,7 @@ class FinanceDelivery(models.Model):
                         row.aggregate,
                         "waiting",
                         subscriber.lane,
+                        subscriber.version,
                         now,
                         now if subscriber.realtime else None,
                         0,
@@ -307,7 +308,7 @@ class FinanceDelivery(models.Model):
             """
             INSERT INTO finance_delivery (
                 event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, lane, created_at, due_at, attempt_count, throttle_count
+                state, lane, version, created_at, due_at, attempt_count, throttle_count
             ) VALUES %s
             """,
             deliveries,

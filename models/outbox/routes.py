@@ -20,6 +20,7 @@ from ...transport import (
 )
 from ...transport.engine import Destination
 from ...transport.http import HttpOptions
+from ...signing import Signer
 from .. import clock, constants
 
 USER_AGENT = "finance-hub/1"
@@ -89,7 +90,7 @@ def _https(endpoint) -> HttpOptions:
     return HttpOptions(
         url=endpoint.url,
         headers={"User-Agent": USER_AGENT},
-        signer=endpoint.credential_id._signer(),
+        signer=Signer(endpoint.credential_id._secrets()),
     )
 
 
