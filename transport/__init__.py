@@ -1,8 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Sending: address guard, retry schedule, outcomes; the engine stands on top.
 
-What needs aiohttp (``resolver``, ``engine``, ``amqp``) is imported by its module name
-where it is used, so that a process which sends nothing does not pay for it.
+What needs aiohttp (``resolver``, ``http``, ``amqp``, ``engine``) is imported by its
+module name where it is used, so that a process which sends nothing does not pay for it.
 """
 
 from .addresses import (
@@ -13,8 +13,12 @@ from .addresses import (
     check_url,
     parse_networks,
 )
-from .constants import RETRY_SCHEDULE, ROUTING_KEY
+from .breaker import CLOSED, HALF_OPEN, OPEN, Breaker, verdict
+from .bucket import next_token, take
+from .constants import BREAKER_WINDOW_SECONDS, RETRY_SCHEDULE, ROUTING_KEY
+from .gate import Gate
 from .outcome import ERRORS, Outcome, truncate_body
+from .quiet import QuietWindow, parse_quiet, quiet_until
 from .retry import (
     DEAD,
     DEADLETTER_CODE,
@@ -34,19 +38,26 @@ from .routing_key import ROUTING_KEY_FIELDS, check_routing_key, format_routing_k
 from .schedule import format_schedule, parse_schedule
 
 __all__ = [
+    "BREAKER_WINDOW_SECONDS",
+    "CLOSED",
     "DEAD",
     "DEADLETTER_CODE",
     "DELIVERED",
     "ERRORS",
     "GONE",
+    "HALF_OPEN",
+    "OPEN",
     "RETRY",
     "RETRY_SCHEDULE",
     "ROUTING_KEY",
     "ROUTING_KEY_FIELDS",
     "AddressRefused",
+    "Breaker",
     "Decision",
     "Explanation",
+    "Gate",
     "Outcome",
+    "QuietWindow",
     "Target",
     "check_address",
     "check_amqp_url",
@@ -58,9 +69,14 @@ __all__ = [
     "explain",
     "format_routing_key",
     "format_schedule",
+    "next_token",
     "parse_networks",
+    "parse_quiet",
     "parse_retry_after",
     "parse_schedule",
+    "quiet_until",
+    "take",
     "truncate_body",
+    "verdict",
     "with_jitter",
 ]

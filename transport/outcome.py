@@ -16,6 +16,7 @@ ERRORS = {
     "too_large": "the request or the answer exceeds a limit",
     "protocol": "the answer was not valid HTTP",
     "cancelled": "the hub was stopped while sending",
+    "internal": "the hub itself failed while sending",
     "amqp_nack": "the broker refused to take the message",
     "amqp_unroutable": "no queue is bound for the message",
     "amqp_blocked": "the broker takes no messages for lack of memory or disk",
