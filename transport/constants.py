@@ -37,6 +37,9 @@ RETRYABLE_CLIENT_ERRORS = frozenset({408, 409, 425, 429})
 #: or disk, or a queue is full.
 THROTTLE_ERRORS = frozenset({"amqp_blocked", "amqp_nack"})
 
+#: Errors that are the message's own and say nothing of the receiver.
+MESSAGE_ERRORS = frozenset({"too_large", "amqp_unroutable"})
+
 #: Errors by which the receiver says "not this": they are what an answer in the 400s is
 #: to HTTP.
 REFUSAL_ERRORS = frozenset(

@@ -273,13 +273,13 @@ class Broker:
         environment = self._environment()
         options = {"env": environment, "cwd": self._data, **self._identity()}
         variable = "HUB_BROKER_PORT"
+        for port in (self.port, self.tls_port, self._node_port):
+            require_port(port, variable, "the broker of the AMQP tests")
         if not self._epmd.pid:
             require_port(self._epmd_port, variable, "the broker's epmd")
             command = ["epmd", "-port", str(self._epmd_port), "-address", HOST]
             self._epmd.start([self._binaries / command[0], *command[1:]], **options)
             self._epmd.wait_ready(lambda: _listens(self._epmd_port), START_TIMEOUT)
-        for port in (self.port, self.tls_port, self._node_port):
-            require_port(port, variable, "the broker of the AMQP tests")
         arguments = (
             "-noinput +W w +sbwt none +sbwtdcpu none +sbwtdio none "
             "-boot start_sasl -s rabbit boot "
@@ -289,9 +289,13 @@ class Broker:
         )
         self.server.start([self._binaries / "erlexec", *arguments.split()], **options)
         last = self.tls_port if self.tls else self.port
-        self.server.wait_ready(
-            lambda: _listens(self.port) and _listens(last), START_TIMEOUT
-        )
+        try:
+            self.server.wait_ready(
+                lambda: _listens(self.port) and _listens(last), START_TIMEOUT
+            )
+        except HubError:
+            self.stop()
+            raise
 
     def stop(self) -> bool:
         """End it politely.

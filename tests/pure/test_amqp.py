@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp.abc import AbstractResolver
-from finance_hub.transport import explain, parse_networks
+from finance_hub.transport import Gate, Outcome, explain, parse_networks, verdict
 from finance_hub.transport.amqp import (
     AmqpTransport,
     binary_headers,
     classify,
     is_available,
 )
+from finance_hub.transport.constants import THROTTLE_DELAY
 from pika import exceptions
 
 LOOPBACK = parse_networks("127.0.0.0/8")
@@ -236,6 +237,24 @@ def test_an_exchange_needs_a_name():
 def test_the_password_is_not_shown():
     transport = AmqpTransport("h", 1, "/", "u", "sesame", exchange="x")
     assert "sesame" not in repr(transport)
+
+
+def test_a_blocked_broker_gets_a_pause_and_a_full_queue_does_not():
+    gate = Gate()
+    gate.note(Outcome(error="amqp_nack"), 1000.0)
+    assert gate.admits(1000.0)
+    gate.note(Outcome(error="amqp_blocked"), 1000.0)
+    assert not gate.admits(1000.0 + THROTTLE_DELAY - 1) and gate.changed
+    assert gate.admits(1000.0 + THROTTLE_DELAY)
+
+
+def test_what_an_outcome_says_of_the_broker():
+    assert verdict(Outcome(confirmed=True)) is True
+    assert verdict(Outcome(error="amqp_unroutable")) is True
+    for error in ("amqp_nack", "amqp_blocked", "cancelled"):
+        assert verdict(Outcome(error=error)) is None
+    for error in ("connect", "amqp_login", "amqp_exchange", "amqp_timeout"):
+        assert verdict(Outcome(error=error)) is False
 
 
 def test_binary_headers():

@@ -1,6 +1,7 @@
 """The AMQP transport against a real RabbitMQ, and real faults of it."""
 
 import asyncio
+import json
 import signal
 import socket
 import ssl
@@ -9,10 +10,14 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pika
 import pytest
+import standardwebhooks
 from aiohttp.abc import AbstractResolver
+from finance_hub.signing import Signer
 from finance_hub.transport import parse_networks
 from finance_hub.transport.amqp import AmqpTransport, binary_headers
+from finance_hub.transport.amqp_sender import AmqpOptions
 from finance_hub.transport.constants import AMQP_RECONNECT_PAUSE
+from finance_hub.transport.engine import Claim, Destination, Engine, Parcel
 
 from hubtools.broker import (
     MACHINE,
@@ -654,3 +659,137 @@ def test_a_name_that_changes_its_answer_is_checked_each_time(broker, queue):
     assert first.delivered
     assert {lost.error, refused.error} <= {"connect", "address_refused"}
     assert refused.error == "address_refused" and "10.0.0.1" in refused.detail
+
+
+# === THROUGH THE ENGINE === #
+
+
+def run_engine(broker, parcels, **options):
+    """Let the engine send parcels (headers, body) in lanes; return its results."""
+    url = f"amqp://{broker.host}:{broker.port}/{VHOST}"
+    destination = Destination(
+        key=1,
+        transport="amqp",
+        options=AmqpOptions(
+            **{
+                "url": url,
+                "exchange": EXCHANGE,
+                "username": USER,
+                "password": PASSWORD,
+                **options,
+            }
+        ),
+        timeout=10.0,
+        concurrency=20,
+        window=400,
+    )
+    waiting = [
+        Parcel(destination, f"lane-{number % 50}", f"e-{number}", body, headers)
+        for number, (headers, body) in enumerate(parcels)
+    ]
+    results = []
+
+    def claim(_in_hand):
+        return Claim([waiting.pop(0) for _ in range(min(200, len(waiting)))])
+
+    engine = Engine(claim, results.extend, budget=20, networks=LOOPBACK)
+    engine.run()
+    return sorted(results, key=lambda result: int(result.parcel.message_id[2:]))
+
+
+def event(number, **more):
+    return {
+        "id": f"e-{number}",
+        "source": "/odoo/1/1",
+        "specversion": "1.0",
+        "type": POSTED,
+        "correlationid": "c-1",
+        "legalentity": "7",
+        **more,
+    }
+
+
+def structured(number):
+    body = json.dumps({**event(number), "data": {"n": number}}).encode()
+    return {"Content-Type": STRUCTURED}, body
+
+
+def test_the_engine_sends_in_order_and_signs(broker, queue):
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    results = run_engine(broker, map(structured, range(1000)), signer=Signer([secret]))
+    assert len(results) == 1000 and all(r.outcome.delivered for r in results)
+    arrived = messages(broker, queue)
+    for lane in range(50):
+        numbers = [
+            int(properties.message_id[2:])
+            for properties, _body in arrived
+            if int(properties.message_id[2:]) % 50 == lane
+        ]
+        assert numbers == sorted(numbers) and len(numbers) == 20
+    properties, body = arrived[0]
+    webhook = standardwebhooks.Webhook(secret)
+    verified = webhook.verify(body, properties.headers)
+    assert verified["id"] == properties.message_id
+    assert (properties.type, properties.correlation_id) == (POSTED, "c-1")
+    assert results[0].request_headers["Routing-Key"] == POSTED
+    assert results[0].request_headers["Content-Type"] == STRUCTURED
+
+
+def test_the_engine_sends_binary_events_and_batches(broker, queue):
+    attributes = event(0, subject="a%2Fb")
+    http = {f"ce-{name}": value for name, value in attributes.items()}
+    http["ce-subject"] = "caf%C3%A9/1"
+    batch = {"Content-Type": "application/cloudevents-batch+json"}
+    results = run_engine(
+        broker,
+        [
+            ({"Content-Type": "application/json", **http}, b'{"n": 1}'),
+            (batch, b"[%s]" % structured(1)[1]),
+        ],
+        routing_key="finance.{company}.{type}",
+    )
+    assert [r.outcome.error for r in results] == [None, None]
+    assert [r.request_headers["Routing-Key"] for r in results] == [
+        f"finance.7.{POSTED}",
+        "finance..finance.batch",
+    ]
+    arrived = {p.message_id: (p, body) for p, body in messages(broker, queue)}
+    properties, body = arrived["e-0"]
+    assert body == b'{"n": 1}' and properties.content_type == "application/json"
+    assert properties.headers == {
+        **{f"cloudEvents:{name}": value for name, value in attributes.items()},
+        "cloudEvents:subject": "café/1",
+    }
+    assert properties.type == POSTED and arrived["e-1"][0].headers == {}
+
+
+def test_a_failure_stops_its_lane_only(broker, queue):
+    def parcels():
+        for number in range(100):
+            headers, body = structured(number)
+            if number == 7:
+                body = body.replace(POSTED.encode(), b"nobody.listens")
+            yield headers, body
+
+    results = run_engine(broker, parcels())
+    by_lane = {int(r.parcel.message_id[2:]): r.outcome for r in results}
+    assert by_lane[7].error == "amqp_unroutable"
+    assert by_lane[57] is None, "what comes behind it was not tried"
+    others = [outcome for n, outcome in by_lane.items() if n % 50 != 7]
+    assert all(outcome.delivered for outcome in others)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"url": "amqps://10.0.0.1/finance"}, "address_refused"),
+        ({"url": "amqp://broker.example.com/finance"}, "address_refused"),
+        ({"url": "https://broker.example.com/"}, "address_refused"),
+        ({"routing_key": "x" * 240 + "{type}"}, "too_large"),
+        ({"password": "wrong"}, "amqp_login"),
+    ],
+)
+def test_what_cannot_be_sent_is_an_outcome(broker, queue, options, error):
+    (result,) = run_engine(broker, [structured(0)], **options)
+    assert result.outcome.error == error and result.outcome.detail
+    assert PASSWORD not in repr(result.request_headers)
