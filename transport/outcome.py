@@ -35,7 +35,8 @@ class Outcome:
     :ivar started_at: when the attempt began, Unix seconds.
     :ivar duration_ms: how long it took, milliseconds.
     :ivar remote_ip: the address connected to, ``None`` if there was none.
-    :ivar phases: milliseconds by phase: ``dns``, ``connect``, ``tls``, ``wait``…
+    :ivar phases: milliseconds by phase: ``connect`` (name, TCP, TLS), ``answer``,
+        ``body``.
     :ivar detail: technical detail for the log, without secrets.
     """
 
