@@ -12,8 +12,22 @@ from .addresses import (
     check_url,
     parse_networks,
 )
+from .authentication import (
+    CLIENT_SECRET_BASIC,
+    CLIENT_SECRET_POST,
+    AuthenticationError,
+    Authenticator,
+    Basic,
+    Bearer,
+    ClientCredentials,
+    StaticHeaders,
+    authenticated,
+    parse_headers,
+    parse_parameters,
+)
 from .constants import RETRY_SCHEDULE
 from .outcome import ERRORS, Outcome, truncate_body
+from .proxy import Proxy, ProxyError, parse_proxy
 from .retry import (
     DEAD,
     DEADLETTER_CODE,
@@ -30,8 +44,19 @@ from .retry import (
     with_jitter,
 )
 from .schedule import format_schedule, parse_schedule
+from .tls import (
+    Certificate,
+    CertificateError,
+    check_authorities,
+    check_pair,
+    client_context,
+    read_certificate,
+    read_private_key,
+)
 
 __all__ = [
+    "CLIENT_SECRET_BASIC",
+    "CLIENT_SECRET_POST",
     "DEAD",
     "DEADLETTER_CODE",
     "DELIVERED",
@@ -40,20 +65,39 @@ __all__ = [
     "RETRY",
     "RETRY_SCHEDULE",
     "AddressRefused",
+    "AuthenticationError",
+    "Authenticator",
+    "Basic",
+    "Bearer",
+    "Certificate",
+    "CertificateError",
+    "ClientCredentials",
     "Decision",
     "Explanation",
     "Outcome",
+    "Proxy",
+    "ProxyError",
+    "StaticHeaders",
     "Target",
+    "authenticated",
     "check_address",
+    "check_authorities",
+    "check_pair",
     "check_schedule",
     "check_url",
+    "client_context",
     "decide",
     "error_code",
     "explain",
     "format_schedule",
+    "parse_headers",
     "parse_networks",
+    "parse_parameters",
+    "parse_proxy",
     "parse_retry_after",
     "parse_schedule",
+    "read_certificate",
+    "read_private_key",
     "truncate_body",
     "with_jitter",
 ]
