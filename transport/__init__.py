@@ -1,8 +1,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Sending: address guard, retry schedule, outcomes; the engine stands on top.
 
-What needs aiohttp (``resolver``, ``engine``) is imported by its module name where it
-is used, so that a process which sends nothing does not pay for it.
+What needs aiohttp (``resolver``, ``http``, ``engine``) is imported by its module name
+where it is used, so that a process which sends nothing does not pay for it.
 """
 
 from .addresses import (
@@ -25,9 +25,13 @@ from .authentication import (
     parse_headers,
     parse_parameters,
 )
-from .constants import RETRY_SCHEDULE
+from .breaker import CLOSED, HALF_OPEN, OPEN, Breaker, verdict
+from .bucket import next_token, take
+from .constants import BREAKER_WINDOW_SECONDS, RETRY_SCHEDULE
+from .gate import Gate
 from .outcome import ERRORS, Outcome, truncate_body
 from .proxy import Proxy, ProxyError, parse_proxy
+from .quiet import QuietWindow, parse_quiet, quiet_until
 from .retry import (
     DEAD,
     DEADLETTER_CODE,
@@ -55,13 +59,17 @@ from .tls import (
 )
 
 __all__ = [
+    "BREAKER_WINDOW_SECONDS",
     "CLIENT_SECRET_BASIC",
     "CLIENT_SECRET_POST",
+    "CLOSED",
     "DEAD",
     "DEADLETTER_CODE",
     "DELIVERED",
     "ERRORS",
     "GONE",
+    "HALF_OPEN",
+    "OPEN",
     "RETRY",
     "RETRY_SCHEDULE",
     "AddressRefused",
@@ -69,14 +77,17 @@ __all__ = [
     "Authenticator",
     "Basic",
     "Bearer",
+    "Breaker",
     "Certificate",
     "CertificateError",
     "ClientCredentials",
     "Decision",
     "Explanation",
+    "Gate",
     "Outcome",
     "Proxy",
     "ProxyError",
+    "QuietWindow",
     "StaticHeaders",
     "Target",
     "authenticated",
@@ -90,14 +101,19 @@ __all__ = [
     "error_code",
     "explain",
     "format_schedule",
+    "next_token",
     "parse_headers",
     "parse_networks",
     "parse_parameters",
     "parse_proxy",
+    "parse_quiet",
     "parse_retry_after",
     "parse_schedule",
+    "quiet_until",
     "read_certificate",
     "read_private_key",
+    "take",
     "truncate_body",
+    "verdict",
     "with_jitter",
 ]

@@ -132,6 +132,32 @@ GLOBAL_UNICAST_V6 = "2000::/3"
 SCHEDULE_MAX_LENGTH = 50
 SCHEDULE_MAX_DELAY = 7 * 24 * 3600
 
+# === CIRCUIT BREAKER === #
+
+#: The breaker looks back this long, counting in buckets of this width (seconds).
+BREAKER_WINDOW_SECONDS = 120
+BREAKER_BUCKET_SECONDS = 5
+
+#: It opens when at least so many requests were made in the window, and this share of
+#: them failed. Below the sample a few failures in a row are left to the schedule.
+BREAKER_MIN_SAMPLE = 10
+BREAKER_FAILURE_RATE = 0.5
+
+#: How long it rests before it lets one request through (seconds): doubled each time
+#: that one fails, up to the longest.
+BREAKER_REST_SECONDS = 15
+BREAKER_REST_MAX_SECONDS = 600
+
+#: Answers in the 400s which tell of the endpoint and not of the message.
+BREAKER_CLIENT_ERRORS = frozenset({401, 403, 404, 405, 407, 408, 410, 421})
+
+# === QUIET WINDOWS === #
+
+#: How many windows an endpoint may have, and how many that touch each other are
+#: followed to find the end of the quiet.
+QUIET_MAX_WINDOWS = 20
+QUIET_MAX_CHAIN = 64
+
 # === ENGINE === #
 
 #: Outcomes are recorded when there are this many, or when the oldest has waited this
@@ -142,9 +168,12 @@ RECORD_INTERVAL = 0.1
 #: Shortest wait for progress (seconds), so that a due batch never spins the loop.
 MIN_PAUSE = 0.005
 
-#: A lane stops after this long (seconds) and hands back the rest, so that one slow
-#: aggregate cannot hold rows claimed long ago.
-LANE_BUDGET = 5.0
+#: When nothing is due now but something will be within this time (seconds), the run
+#: waits for it rather than ending: a limited rate, a short retry.
+IDLE_WAIT = 1.5
+
+#: A worker leaves a lane to serve the others after this long (seconds).
+LANE_TURN = 0.1
 
 #: How long the addresses of a host name are believed (seconds).
 DNS_TTL = 30
@@ -229,3 +258,6 @@ PEM_MAX_LENGTH = 256 * 1024
 
 #: Names whose addresses are remembered for requests through a proxy.
 PROXY_NAMES_MAX_COUNT = 1000
+
+#: How long an unused connection is kept (seconds).
+KEEPALIVE = 15

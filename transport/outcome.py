@@ -17,6 +17,7 @@ ERRORS = {
     "too_large": "the request or the answer exceeds a limit",
     "protocol": "the answer was not valid HTTP",
     "cancelled": "the hub was stopped while sending",
+    "internal": "the hub itself failed while sending",
 }
 
 

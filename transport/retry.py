@@ -259,6 +259,11 @@ _EXPLANATIONS = {
         "The hub was stopped while it was sending.",
         "Nothing to do: the hub sends the message again by itself.",
     ),
+    "internal": (
+        "T-INTERNAL",
+        "The hub itself failed while it was sending.",
+        "Tell the administrator: the server's log says what went wrong.",
+    ),
 }
 
 

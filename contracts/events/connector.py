@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from ..base import Contract, Description, Identifier, Label, UtcDateTime
-from .event_type import INTERNAL, EventType
+from ..classification import PERSONAL
+from .event_type import EventType
 
 
 class Named(Contract):
@@ -22,7 +23,7 @@ class Ping(Contract):
     connector: Named
     endpoint: Named | None = None
     message: Description | None = None
-    sent_by: Label | None = None
+    sent_by: Annotated[Label, PERSONAL] | None = None
 
 
 class DeliveryExhausted(Contract):
@@ -63,7 +64,6 @@ TYPES = (
             "message": "Test from the Finance Integration Hub",
         },
         owner="Integration operations",
-        dataclass=INTERNAL,
     ),
     EventType(
         object="connector",
@@ -85,6 +85,5 @@ TYPES = (
             "detail": "The receiver failed (answer 500).",
         },
         owner="Integration operations",
-        dataclass=INTERNAL,
     ),
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..base import Contract, Description, Identifier, Label, UtcDateTime
+from ..classification import PERSONAL
 from .event_type import EventType
 
 
@@ -28,7 +29,7 @@ class ExceptionOpened(Contract):
     title: Label
     owner: Label | None = None
     severity: Literal["info", "low", "medium", "high", "critical"]
-    summary: Description | None = None
+    summary: Annotated[Description, PERSONAL] | None = None
     next_step: Description | None = None
     subject: Label | None = None
     connector: Label | None = None
@@ -46,8 +47,8 @@ class ExceptionResolved(ExceptionOpened):
 
     resolved_at: UtcDateTime
     resolution: Label
-    resolved_by: Label | None = None
-    reason: Description | None = None
+    resolved_by: Annotated[Label, PERSONAL] | None = None
+    reason: Annotated[Description, PERSONAL] | None = None
 
 
 _SAMPLE = {

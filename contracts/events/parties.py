@@ -1,9 +1,12 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Parts which the data of several objects share."""
 
+from typing import Annotated, Any
+
 from pydantic import BeforeValidator
 
 from ..base import Contract, CurrencyCode, Identifier, Label, Money, PlainDate
+from ..classification import PERSONAL
 
 
 class LegalEntity(Contract):
@@ -24,9 +27,9 @@ class Counterparty(Contract):
     """
 
     id: Identifier
-    name: Label
-    vat: Label | None = None
-    reference: Label | None = None
+    name: Annotated[Label, PERSONAL]
+    vat: Annotated[Label, PERSONAL] | None = None
+    reference: Annotated[Label, PERSONAL] | None = None
     country: Label | None = None
 
 
@@ -45,20 +48,21 @@ class PaymentLink(Contract):
     """
 
     id: Identifier | None = None
-    reference: Label | None = None
+    reference: Annotated[Label, PERSONAL] | None = None
     amount: Money
     currency: CurrencyCode | None = None
     date: PlainDate
 
 
+_ODOO_STATES = {"cancel": "cancelled", "canceled": "cancelled"}
+
+
+def _canonical_state(state: Any) -> Any:
+    return _ODOO_STATES.get(state, state) if isinstance(state, str) else state
+
+
 #: States are spelled one way on the wire, however the books spell them.
-CANONICAL_STATE = BeforeValidator(
-    lambda state: (
-        {"cancel": "cancelled", "canceled": "cancelled"}.get(state, state)
-        if isinstance(state, str)
-        else state
-    )
-)
+CANONICAL_STATE = BeforeValidator(_canonical_state)
 
 
 LEGAL_ENTITY_SAMPLE = {

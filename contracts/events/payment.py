@@ -12,6 +12,7 @@ from ..base import (
     Money,
     PlainDate,
 )
+from ..classification import PERSONAL
 from .event_type import EventType
 from .parties import (
     CANONICAL_STATE,
@@ -48,14 +49,14 @@ class Payment(Contract):
     currency: CurrencyCode
     date: PlainDate
     method: Label | None = None
-    reference: Label | None = None
+    reference: Annotated[Label, PERSONAL] | None = None
     end_to_end_id: Label | None = None
     provider_ref: Label | None = None
     counterparty: Counterparty | None = None
     legal_entity: LegalEntity | None = None
     journal_code: Label | None = None
     documents: list[DocumentLink] = []
-    reason: Description | None = None
+    reason: Annotated[Description, PERSONAL] | None = None
 
 
 def _sample(state: str, **changes: Any) -> dict[str, Any]:
