@@ -12,11 +12,25 @@ from .addresses import (
     check_url,
     parse_networks,
 )
+from .authentication import (
+    CLIENT_SECRET_BASIC,
+    CLIENT_SECRET_POST,
+    AuthenticationError,
+    Authenticator,
+    Basic,
+    Bearer,
+    ClientCredentials,
+    StaticHeaders,
+    authenticated,
+    parse_headers,
+    parse_parameters,
+)
 from .breaker import CLOSED, HALF_OPEN, OPEN, Breaker, verdict
 from .bucket import next_token, take
 from .constants import BREAKER_WINDOW_SECONDS, RETRY_SCHEDULE
 from .gate import Gate
 from .outcome import ERRORS, Outcome, truncate_body
+from .proxy import Proxy, ProxyError, parse_proxy
 from .quiet import QuietWindow, parse_quiet, quiet_until
 from .retry import (
     DEAD,
@@ -34,9 +48,20 @@ from .retry import (
     with_jitter,
 )
 from .schedule import format_schedule, parse_schedule
+from .tls import (
+    Certificate,
+    CertificateError,
+    check_authorities,
+    check_pair,
+    client_context,
+    read_certificate,
+    read_private_key,
+)
 
 __all__ = [
     "BREAKER_WINDOW_SECONDS",
+    "CLIENT_SECRET_BASIC",
+    "CLIENT_SECRET_POST",
     "CLOSED",
     "DEAD",
     "DEADLETTER_CODE",
@@ -48,26 +73,45 @@ __all__ = [
     "RETRY",
     "RETRY_SCHEDULE",
     "AddressRefused",
+    "AuthenticationError",
+    "Authenticator",
+    "Basic",
+    "Bearer",
     "Breaker",
+    "Certificate",
+    "CertificateError",
+    "ClientCredentials",
     "Decision",
     "Explanation",
     "Gate",
     "Outcome",
+    "Proxy",
+    "ProxyError",
     "QuietWindow",
+    "StaticHeaders",
     "Target",
+    "authenticated",
     "check_address",
+    "check_authorities",
+    "check_pair",
     "check_schedule",
     "check_url",
+    "client_context",
     "decide",
     "error_code",
     "explain",
     "format_schedule",
     "next_token",
+    "parse_headers",
     "parse_networks",
+    "parse_parameters",
+    "parse_proxy",
     "parse_quiet",
     "parse_retry_after",
     "parse_schedule",
     "quiet_until",
+    "read_certificate",
+    "read_private_key",
     "take",
     "truncate_body",
     "verdict",

@@ -12,6 +12,7 @@ ERRORS = {
     "tls": "the TLS certificate or handshake was refused",
     "dns": "the host name could not be resolved",
     "address_refused": "the address guard refused the URL or its address",
+    "auth": "access could not be obtained, so nothing was sent",
     "redirect": "the answer was a redirect, which is not followed",
     "too_large": "the request or the answer exceeds a limit",
     "protocol": "the answer was not valid HTTP",
