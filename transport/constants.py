@@ -33,6 +33,19 @@ THROTTLE_AGE_MAX = timedelta(days=7)
 #: conflict, too early, too many requests.
 RETRYABLE_CLIENT_ERRORS = frozenset({408, 409, 425, 429})
 
+#: Errors which say "later" and are treated like a 429: the broker is short of memory
+#: or disk, or a queue is full.
+THROTTLE_ERRORS = frozenset({"amqp_blocked", "amqp_nack"})
+
+#: Errors that are the message's own and say nothing of the receiver.
+MESSAGE_ERRORS = frozenset({"too_large", "amqp_unroutable"})
+
+#: Errors by which the receiver says "not this": they are what an answer in the 400s is
+#: to HTTP.
+REFUSAL_ERRORS = frozenset(
+    {"amqp_unroutable", "amqp_login", "amqp_vhost", "amqp_exchange", "amqp_denied"}
+)
+
 # === OUTCOME === #
 
 #: How much of an answer's body is kept, in bytes.
@@ -48,7 +61,7 @@ HOST_MAX_LENGTH = 253
 LABEL_MAX_LENGTH = 63
 
 #: Port of each scheme when the URL names none.
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443, "amqp": 5672, "amqps": 5671}
 
 #: Ports where no webhook receiver listens, but something that would misread an HTTP
 #: request does: the "bad ports" of the WHATWG Fetch standard, and databases.
@@ -261,3 +274,46 @@ PROXY_NAMES_MAX_COUNT = 1000
 
 #: How long an unused connection is kept (seconds).
 KEEPALIVE = 15
+
+# === AMQP === #
+
+#: Longest "short string" of AMQP 0-9-1, in bytes of UTF-8: routing keys, names of
+#: exchanges and virtual hosts, message ids.
+SHORT_STRING_MAX_BYTES = 255
+
+#: The virtual host of a URL that names none, as every AMQP client reads it.
+DEFAULT_VHOST = "/"
+
+#: Routing key of an endpoint that sets none: the event type.
+ROUTING_KEY = "{type}"
+
+#: Seconds between heartbeats. A few seconds after a missed one the connection counts
+#: as lost.
+AMQP_HEARTBEAT = 30
+
+#: Seconds to reach one address, log in and open the exchange.
+AMQP_CONNECT_TIMEOUT = 10
+
+#: A broker that refused is not asked again for this long (seconds); whoever has a
+#: message for it meanwhile gets the same answer.
+AMQP_RECONNECT_PAUSE = 1.0
+
+#: Closing waits this long (seconds) for outstanding confirms, and then for the
+#: broker's good-bye.
+AMQP_CLOSE_TIMEOUT = 5
+
+#: Largest body and largest set of headers, in bytes. The headers travel in one frame,
+#: which is at most 128 KiB unless the broker is told otherwise.
+AMQP_BODY_MAX_BYTES = 16 * 1024 * 1024
+AMQP_HEADERS_MAX_BYTES = 64 * 1024
+
+#: What the text attributes of a CloudEvent are prefixed with in application
+#: properties (CloudEvents AMQP protocol binding 1.0.2, section 3.1.3).
+CLOUDEVENTS_PREFIX = "cloudEvents:"
+
+#: What stands for the event type in the routing key of a batch, which holds events of
+#: several types.
+AMQP_BATCH_TYPE = "finance.batch"
+
+#: ``app_id`` of every message, and the name in the broker's list of connections.
+AMQP_APP_ID = "finance-hub"

@@ -12,6 +12,7 @@ from aiohttp.abc import AbstractResolver
 from finance_hub.transport import (
     AddressRefused,
     check_address,
+    check_amqp_url,
     check_url,
     parse_networks,
 )
@@ -359,6 +360,74 @@ def test_check_url_raises_nothing_else(text):
         except AddressRefused:
             continue
         assert check_url(target.url) == target
+
+
+# === URLS OF BROKERS === #
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "vhost"),
+    [
+        ("amqps://broker.example.com", "broker.example.com", 5671, "/"),
+        ("amqps://broker.example.com/", "broker.example.com", 5671, "/"),
+        ("AMQPS://Broker.Example.com:5700/a.b", "broker.example.com", 5700, "a.b"),
+        ("amqps://broker.example.com/%2F", "broker.example.com", 5671, "/"),
+        ("amqps://broker.example.com/a%2fb", "broker.example.com", 5671, "a/b"),
+        ("amqps://broker.example.com/b%C3%BCro", "broker.example.com", 5671, "büro"),
+        ("amqps://8.8.8.8/x", "8.8.8.8", 5671, "x"),
+        ("amqp://127.0.0.1/x", "127.0.0.1", 5672, "x"),
+        ("amqp://[::1]:5673/x", "::1", 5673, "x"),
+    ],
+)
+def test_a_brokers_url_is_taken_apart(url, host, port, vhost):
+    target, found = check_amqp_url(url, LOOPBACK)
+    assert (target.host, target.port, found) == (host, port, vhost)
+    assert check_amqp_url(target.url, LOOPBACK) == (target, vhost)
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("", "url_malformed"),
+        ("https://broker.example.com/", "scheme_refused"),
+        ("amqp://broker.example.com/", "amqp_refused"),
+        ("amqp://8.8.8.8/", "amqp_refused"),
+        ("amqp://localhost/", "amqp_refused"),
+        ("amqps://10.0.0.1/", "address_refused"),
+        ("amqp://10.0.0.1/", "address_refused"),
+        ("amqps://169.254.169.254/", "metadata_refused"),
+        ("amqps://0x7f.1/", "host_spelling"),
+        ("amqps://guest:guest@broker.example.com/", "userinfo_refused"),
+        ("amqps://broker.example.com/a/b", "url_malformed"),
+        ("amqps://broker.example.com/a?heartbeat=1", "url_malformed"),
+        ("amqps://broker.example.com/?heartbeat=1", "url_malformed"),
+        ("amqps://broker.example.com/%", "url_malformed"),
+        ("amqps://broker.example.com/%zz", "url_malformed"),
+        ("amqps://broker.example.com/%ff", "url_malformed"),
+        ("amqps://broker.example.com/a%00b", "url_malformed"),
+        ("amqps://broker.example.com/" + "a" * 256, "url_malformed"),
+        ("amqps://broker.example.com:6379/", "port_refused"),
+    ],
+)
+def test_refused_urls_of_brokers(url, code):
+    refused(code, check_amqp_url, url, LOOPBACK)
+
+
+def test_one_kind_of_url_is_not_taken_for_the_other():
+    refused("scheme_refused", check_url, "amqps://broker.example.com/")
+    refused("scheme_refused", check_url, "amqp://127.0.0.1/", LOOPBACK)
+    with pytest.raises(AddressRefused, match="amqps://"):
+        check_amqp_url("ftp://broker.example.com/")
+
+
+@given(st.text(max_size=60))
+def test_check_amqp_url_raises_nothing_else(text):
+    for url in (text, f"amqps://{text}", f"amqps://example.com/{text}"):
+        try:
+            target, vhost = check_amqp_url(url)
+        except AddressRefused:
+            continue
+        assert check_amqp_url(target.url) == (target, vhost)
 
 
 # === RESOLVER === #
