@@ -191,6 +191,87 @@ LANE_TURN = 0.1
 #: How long the addresses of a host name are believed (seconds).
 DNS_TTL = 30
 
+# === AUTHENTICATION === #
+
+#: Most configured headers, and longest value of one, in characters: what common
+#: servers accept.
+HEADERS_MAX_COUNT = 20
+HEADER_VALUE_MAX_LENGTH = 8192
+
+#: Headers which are the hub's own or the connection's, in lower case. A configured
+#: one would break the message or let its signature stand for something else.
+RESERVED_HEADERS = frozenset(
+    {
+        # The connection's own (RFC 9110, section 7.6.1).
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        # What decides where a request goes and where its body ends.
+        "host",
+        "content-length",
+        "expect",
+        # What the hub itself says about the message.
+        "accept-encoding",
+        "content-digest",
+        "content-encoding",
+        "content-type",
+        "signature",
+        "signature-input",
+        "traceparent",
+        "tracestate",
+        "user-agent",
+    }
+)
+
+#: A header which begins with one of these is the hub's own as well.
+RESERVED_HEADER_PREFIXES = ("ce-", "webhook-", "svix-", "sec-")
+
+#: Seconds for one request to a token endpoint, connecting included.
+TOKEN_TIMEOUT = 15.0
+
+#: Most bytes read of a token endpoint's answer, and longest access token in it.
+TOKEN_BODY_MAX_BYTES = 64 * 1024
+TOKEN_MAX_LENGTH = 16 * 1024
+
+#: A token is renewed this long before it ends (seconds), but is used for at least
+#: half of its life.
+TOKEN_MARGIN = 60.0
+
+#: How long a token is believed whose life nobody told (seconds), and at most.
+TOKEN_DEFAULT_LIFETIME = 300.0
+TOKEN_MAX_LIFETIME = 24 * 3600.0
+
+#: After the token endpoint failed it is not asked again for this long (seconds):
+#: many messages wait for one token, and each would ask.
+TOKEN_ERROR_PAUSE = 5.0
+
+#: A receiver that refuses one token after the other does not get a new one for each
+#: message: only one in this time (seconds) is thrown away.
+TOKEN_REJECT_PAUSE = 60.0
+
+#: Most characters of a token endpoint's words that are shown.
+TOKEN_ERROR_MAX_LENGTH = 200
+
+#: Most further parameters of a token request, and longest of one, in characters.
+TOKEN_PARAMETERS_MAX_COUNT = 20
+TOKEN_PARAMETER_MAX_LENGTH = 2048
+
+# === TLS === #
+
+#: Largest PEM text of certificates or of a key, in characters.
+PEM_MAX_LENGTH = 256 * 1024
+
+# === PROXY === #
+
+#: Names whose addresses are remembered for requests through a proxy.
+PROXY_NAMES_MAX_COUNT = 1000
+
 #: How long an unused connection is kept (seconds).
 KEEPALIVE = 15
 

@@ -12,6 +12,7 @@ ERRORS = {
     "tls": "the TLS certificate or handshake was refused",
     "dns": "the host name could not be resolved",
     "address_refused": "the address guard refused the URL or its address",
+    "auth": "access could not be obtained, so nothing was sent",
     "redirect": "the answer was a redirect, which is not followed",
     "too_large": "the request or the answer exceeds a limit",
     "protocol": "the answer was not valid HTTP",
@@ -47,7 +48,8 @@ class Outcome:
     :ivar started_at: when the attempt began, Unix seconds.
     :ivar duration_ms: how long it took, milliseconds.
     :ivar remote_ip: the address connected to, ``None`` if there was none.
-    :ivar phases: milliseconds by phase: ``dns``, ``connect``, ``tls``, ``wait``…
+    :ivar phases: milliseconds by phase: ``connect`` (name, TCP, TLS), ``answer``,
+        ``body``.
     :ivar detail: technical detail for the log, without secrets.
     :ivar confirmed: whether the receiver took the message in a protocol that has no
         status: an AMQP broker's publisher confirm.

@@ -239,6 +239,12 @@ _EXPLANATIONS = {
         "Correct the endpoint's URL. If the receiver really is in your own network, an "
         "administrator can allow that network.",
     ),
+    "auth": (
+        "T-AUTH",
+        "The hub could not get access to the receiver, so nothing was sent.",
+        "Read the detail in the attempt log: it says what the token server answered. "
+        "Correct the authentication credential of the endpoint, then retry.",
+    ),
     "redirect": (
         "T-REDIRECT",
         "The receiver answered with a redirect, which the hub does not follow.",
