@@ -8,6 +8,7 @@ from ...transport import (
     AddressRefused,
     check_url,
     format_schedule,
+    parse_quiet,
     parse_schedule,
 )
 from .. import constants
@@ -202,6 +203,14 @@ class FinanceEndpoint(models.Model):
         for endpoint in self:
             try:
                 parse_schedule(endpoint.retry_schedule)
+            except ValueError as error:
+                raise ValidationError(str(error)) from error
+
+    @api.constrains("quiet_windows")
+    def _check_quiet_windows(self):
+        for endpoint in self:
+            try:
+                parse_quiet(endpoint.quiet_windows)
             except ValueError as error:
                 raise ValidationError(str(error)) from error
 
