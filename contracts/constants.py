@@ -108,7 +108,7 @@ FILTER_ATTRIBUTES = "event"
 # === BATCH FILES === #
 
 #: Beginnings of a text which spreadsheets take for a formula (OWASP, CSV injection).
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 #: The field of an event's data that is added up for the control totals: the first one
 #: it has.
