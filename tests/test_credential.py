@@ -695,8 +695,12 @@ class TestKinds(ConnectorCase):
         credential = self.make(
             "client_certificate", certificate_pem=certificate, secret_lines_input=key
         )
-        with self.assertRaisesRegex(ValidationError, "does not belong"):
+        with (
+            self.assertRaisesRegex(ValidationError, "does not belong"),
+            self.env.cr.savepoint(),
+        ):
             credential.certificate_pem = other
+        self.assertEqual(credential.certificate_pem, certificate)
         with self.assertRaisesRegex(ValidationError, "does not belong"):
             credential.secret_lines_input = other_key
         credential.write({"certificate_pem": other, "secret_lines_input": other_key})
@@ -926,10 +930,12 @@ class TestExpiry(ConnectorCase):
         self.set_clock(self.now)
         self.endpoint = self.make_endpoint("https://example.com/hook")
         self.authority = Authority()
+        values = self.certificate(days=60)
         self.credential = self.make_credential(
             self.endpoint.connector_id,
+            secret=values.pop("secret_lines_input"),
             scheme="client_certificate",
-            **self.certificate(days=60),
+            **values,
         )
         self.endpoint.client_certificate_id = self.credential
 
@@ -937,10 +943,6 @@ class TestExpiry(ConnectorCase):
         start = self.now - timedelta(days=1)
         pem, key = self.authority.issue("hub.example.com", days=days, start=start)
         return {"certificate_pem": pem, "secret_lines_input": key}
-
-    def make_credential(self, *args, **values):
-        secret_lines = values.pop("secret_lines_input", None)
-        return super().make_credential(*args, secret=secret_lines, **values)
 
     def notices(self, after_days):
         """Return the open notices after a daily run of that day."""
@@ -1010,5 +1012,5 @@ class TestExpiry(ConnectorCase):
         cron = self.env.ref("finance_hub.cron_expiring_credentials")
         self.assertEqual((cron.interval_number, cron.interval_type), (1, "days"))
         self.set_clock(self.now + timedelta(days=31))
-        cron.method_direct_trigger()
+        cron.ir_actions_server_id.run()
         self.assertEqual(len(self.exceptions("open")), 1)
