@@ -58,6 +58,12 @@ BATCH_FILE_MAX_EVENTS = 10_000
 # what can't be taken is alone.
 BATCH_SPLIT_STATUSES = frozenset({400, 413, 415, 422})
 
+# === CREDENTIALS === #
+# How long the previous signing secret stays in force beside its successor.
+ROTATION_OVERLAP = timedelta(hours=24)
+# Days before a credential expires at which an exception says so; 0 is when it has.
+EXPIRY_NOTICES = (30, 7, 0)
+
 # === INBOX === #
 # Largest body accepted from outside, before anything is parsed.
 MAX_BODY_BYTES = 1024 * 1024

@@ -145,12 +145,13 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
         return connector
 
     @classmethod
-    def make_credential(cls, connector, direction="outbound", secret=None):
+    def make_credential(cls, connector, direction="outbound", secret=None, **values):
         credential = cls.env["finance.credential"].create(
             {
                 "name": f"Secret {direction}",
                 "connector_id": connector.id,
                 "direction": direction,
+                **values,
             }
         )
         if secret:
