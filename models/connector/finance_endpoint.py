@@ -5,14 +5,18 @@ from odoo.exceptions import UserError, ValidationError
 
 from ...transport import (
     RETRY_SCHEDULE,
+    ROUTING_KEY,
     AddressRefused,
+    check_amqp_url,
     check_authorities,
+    check_routing_key,
     check_url,
     client_context,
     format_schedule,
     parse_quiet,
     parse_schedule,
 )
+from ...transport.amqp import check_exchange, is_available
 from .. import constants
 from .. import proxy as server_proxy
 from ..access import create_guarded, refuse_fields, require_group
@@ -52,18 +56,42 @@ class FinanceEndpoint(models.Model):
     )
     active = fields.Boolean(default=True)
     transport = fields.Selection(
-        [("https", "HTTPS"), ("feed", "Pull Feed")],
+        [("https", "HTTPS"), ("amqp", "AMQP (RabbitMQ)"), ("feed", "Pull Feed")],
         required=True,
         default="https",
         tracking=True,
-        help="HTTPS: events are POSTed to the address. Pull feed: the external system "
-        "fetches them itself, page by page.",
+        help="HTTPS: events are POSTed to the address. AMQP: they are published to an "
+        "exchange of a message broker. Pull feed: the external system fetches them "
+        "itself, page by page.",
     )
     url = fields.Char(
         string="Address",
         tracking=True,
-        help="Events are POSTed to this address, by HTTPS. Private addresses must "
-        "be allowed by the administrator of the server.",
+        help="HTTPS: where events are POSTed, such as https://host.example/path. "
+        "AMQP: the broker, such as amqps://broker.example:5671/vhost, without user "
+        "name and password. Private addresses must be allowed by the administrator of "
+        "the server.",
+    )
+    amqp_exchange = fields.Char(
+        string="Exchange",
+        tracking=True,
+        help="The topic exchange of the broker that events are published to. Queues "
+        "that are bound to it get what their binding asks for.",
+    )
+    amqp_declare_exchange = fields.Boolean(
+        string="Create the Exchange",
+        tracking=True,
+        help="Create it as a durable topic exchange where the broker has none of this "
+        "name. Otherwise the broker's team does.",
+    )
+    amqp_routing_key = fields.Char(
+        string="Routing Key",
+        tracking=True,
+        default=ROUTING_KEY,
+        help="By this key queues choose. {type} is the event type, such as "
+        "finance.invoice.posted.v1; {object}, {verb} and {version} are parts of it, "
+        "{company} is the number of the company. A message that no queue asks for "
+        "comes back and counts as failed.",
     )
     credential_id = fields.Many2one(
         "finance.credential",
@@ -223,8 +251,9 @@ class FinanceEndpoint(models.Model):
     def _check_url(self):
         networks = allowed_networks()
         for endpoint in self.filtered("url"):
+            check = check_amqp_url if endpoint.transport == "amqp" else check_url
             try:
-                check_url(endpoint.url, networks)
+                check(endpoint.url, networks)
             except AddressRefused as error:
                 raise ValidationError(
                     self.env._(
@@ -233,6 +262,25 @@ class FinanceEndpoint(models.Model):
                         error=error,
                     )
                 ) from error
+
+    @api.constrains("transport", "amqp_exchange", "amqp_routing_key")
+    def _check_amqp(self):
+        for endpoint in self:
+            if endpoint.transport != "amqp":
+                continue
+            if not is_available():
+                raise ValidationError(
+                    self.env._(
+                        "This server can't speak AMQP yet: the Python package pika is "
+                        "missing. Ask its administrator to install it (pip install "
+                        "pika) and to restart Odoo."
+                    )
+                )
+            try:
+                check_exchange(endpoint.amqp_exchange)
+                check_routing_key(endpoint.amqp_routing_key)
+            except ValueError as error:
+                raise ValidationError(str(error)) from error
 
     @api.constrains(
         "credential_id", "auth_credential_id", "client_certificate_id", "connector_id"
