@@ -13,9 +13,6 @@ from .dispatcher import Dispatcher
 
 _logger = logging.getLogger(__name__)
 
-DISPATCH_IDENTITY = "finance_hub.dispatch"
-WAKE = "finance_hub.wake"
-
 
 class FinanceDelivery(models.Model):
     """An event on its way to one endpoint.
@@ -25,6 +22,7 @@ class FinanceDelivery(models.Model):
     """
 
     _name = "finance.delivery"
+    _inherit = ["finance.waking"]
     _description = "Finance Delivery"
     _order = "id desc"
     _rec_name = "event_id"
@@ -47,14 +45,31 @@ class FinanceDelivery(models.Model):
     state = fields.Selection(
         [
             ("waiting", "Waiting"),
-            ("sending", "Sending"),
+            ("parked", "Parked"),
             ("delivered", "Delivered"),
             ("dead", "Given Up"),
             ("cancelled", "Cancelled"),
         ],
         required=True,
         readonly=True,
+        help="Parked: an earlier event of the same document was given up, and the "
+        "order is kept until somebody decides.",
     )
+    lane = fields.Selection(
+        [("critical", "Critical"), ("standard", "Standard"), ("bulk", "Bulk")],
+        required=True,
+        readonly=True,
+    )
+    version = fields.Integer(
+        readonly=True,
+        aggregator=False,
+        help="The version of the contract that this subscriber gets.",
+    )
+    batch_id = fields.Many2one(
+        "finance.batch", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
+    replay_id = fields.Integer(readonly=True, aggregator=False)
+    feed_position = fields.Integer(readonly=True, aggregator=False)
     created_at = fields.Datetime(required=True, readonly=True)
     due_at = fields.Datetime(string="Next Attempt", readonly=True)
     delivered_at = fields.Datetime(readonly=True)
@@ -64,8 +79,6 @@ class FinanceDelivery(models.Model):
     )
     last_status = fields.Integer(string="Last Answer", readonly=True, aggregator=False)
     last_error = fields.Char(readonly=True)
-    lease_token = fields.Char(readonly=True)
-    lease_until = fields.Datetime(readonly=True)
     exception_id = fields.Many2one(
         "finance.exception", readonly=True, index="btree_not_null", ondelete="set null"
     )
@@ -82,14 +95,27 @@ class FinanceDelivery(models.Model):
         help="An earlier event of the same document that must arrive first.",
     )
 
-    _claim_idx = models.Index("(endpoint_id, id) WHERE state = 'waiting'")
-    _order_idx = models.Index(
-        "(endpoint_id, aggregate, id) WHERE state IN ('waiting', 'sending', 'dead')"
+    # What is due: the claim starts at the head of one endpoint and lane.
+    _claim_idx = models.Index(
+        "(endpoint_id, lane, due_at, id) WHERE state = 'waiting' AND due_at IS NOT NULL"
     )
-    _due_idx = models.Index("(due_at) WHERE state = 'waiting'")
-    _sending_idx = models.Index("(endpoint_id) WHERE state = 'sending'")
-    _state_idx = models.Index("(state, id DESC)")
+    # What a batch is made of: collected, without a time of its own.
+    _collect_idx = models.Index(
+        "(subscription_id, id) WHERE state = 'waiting' AND due_at IS NULL"
+    )
+    # Who goes before whom in one document.
+    _order_idx = models.Index(
+        "(endpoint_id, aggregate, id) WHERE state IN ('waiting', 'parked', 'dead')"
+    )
+    # The rows that people look for are few, however long the table.
+    _open_idx = models.Index(
+        "(state, id DESC) WHERE state IN ('waiting', 'parked', 'dead', 'cancelled')"
+    )
     _endpoint_idx = models.Index("(endpoint_id, id DESC)")
+    _replay_idx = models.Index("(replay_id, id) WHERE replay_id IS NOT NULL")
+    _feed_position_unique = models.UniqueIndex(
+        "(endpoint_id, feed_position) WHERE feed_position IS NOT NULL"
+    )
 
     # === COMPUTES === #
 
@@ -227,24 +253,24 @@ class FinanceDelivery(models.Model):
         """
         subscriptions = self.env["finance.subscription"]
         now = clock.naive_now()
-        deliveries = []
+        deliveries, lanes = [], set()
         for event_pk, row in events:
             if row.problem:
                 self._report_problem(event_pk, row)
                 continue
-            for subscription, endpoint in subscriptions._routes(
-                row.company_id, row.type
-            ):
+            for subscriber in subscriptions._routes(row.company_id, row.type):
+                lanes.add(subscriber.lane)
                 deliveries.append(
                     (
                         event_pk,
-                        endpoint,
-                        subscription,
+                        subscriber.endpoint_id,
+                        subscriber.subscription_id,
                         row.company_id,
                         row.aggregate,
                         "waiting",
+                        subscriber.lane,
                         now,
-                        now,
+                        now if subscriber.realtime else None,
                         0,
                         0,
                     )
@@ -256,14 +282,14 @@ class FinanceDelivery(models.Model):
             """
             INSERT INTO finance_delivery (
                 event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, created_at, due_at, attempt_count, throttle_count
+                state, lane, created_at, due_at, attempt_count, throttle_count
             ) VALUES %s
             """,
             deliveries,
             page_size=len(deliveries),
         )
         self.invalidate_model(flush=False)
-        self._wake_after_commit()
+        self._wake_after_commit(lanes)
 
     @api.model
     def _report_problem(self, event_pk, row):
@@ -284,43 +310,16 @@ class FinanceDelivery(models.Model):
     # === WAKING === #
 
     @api.model
-    def _wake_after_commit(self):
-        """Have a dispatcher run once this transaction is committed.
-
-        Once per transaction, and outside of it: inserting a job takes a global lock
-        at commit, which business transactions must not wait for.
-        """
-        postcommit = self.env.cr.postcommit
-        if WAKE in postcommit.data:
-            return
-        postcommit.data[WAKE] = True
-        registry = self.env.registry
-
-        @postcommit.add
-        def wake():
-            try:
-                with registry.cursor() as cr:
-                    env = api.Environment(cr, SUPERUSER_ID, {})
-                    env["finance.delivery"]._wake()
-            except Exception:
-                # The business transaction is committed already, and the sweep
-                # finds what no job was made for.
-                _logger.exception("finance_hub: no dispatcher job could be made")
+    def _wake_job(self, lane):
+        return (
+            "_job_dispatch",
+            f"root.finance_hub.dispatch.{lane}",
+            self.env._("Deliver finance events (%s lane)", lane),
+        )
 
     @api.model
-    def _wake(self, eta: datetime | None = None):
-        """Enqueue a dispatcher job unless an equal one waits already.
-
-        :param eta: when it should run (aware, UTC); at once by default
-        """
-        identity = DISPATCH_IDENTITY
-        if eta:
-            identity = f"{DISPATCH_IDENTITY}@{int(eta.timestamp())}"
-        self.with_delay(
-            eta=eta and clock.naive(eta),
-            identity_key=identity,
-            description=self.env._("Deliver finance events"),
-        )._job_dispatch()
+    def _wake_after_commit(self, lanes=constants.LANES):
+        return super()._wake_after_commit(lanes)
 
     # === JOBS AND CRONS === #
 
