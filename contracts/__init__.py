@@ -49,13 +49,17 @@ from .errors import SEVERITIES, TAXONOMY, ExceptionCode, problem
 from .events import (
     EVENT_TYPES,
     EventType,
+    choose_version,
     event_type,
     json_schema,
     mask_data,
     match,
     matching,
+    newest,
+    project,
     validate_data,
     validate_pattern,
+    versions,
 )
 from .statuses import ADVERSE, AXES, fold, rank
 
@@ -85,6 +89,7 @@ __all__ = [
     "PaymentCaptured",
     "batched",
     "business_key",
+    "choose_version",
     "clip",
     "command_json_schema",
     "command_type",
@@ -99,12 +104,14 @@ __all__ = [
     "match",
     "matching",
     "money_string",
+    "newest",
     "parse_batched",
     "parse_command",
     "parse_json",
     "parse_structured",
     "pointer",
     "problem",
+    "project",
     "quantity_string",
     "rank",
     "schema_uri",
@@ -114,4 +121,5 @@ __all__ = [
     "validate",
     "validate_data",
     "validate_pattern",
+    "versions",
 ]

@@ -35,7 +35,7 @@ class TestDelivery(FinanceHubCommon):
         self.assertEqual(statistics.delivered, 1)
         headers, body = self.sink.requests[0]
         event = Webhook("whsec_" + "A" * 32).verify(body, headers)
-        self.assertEqual(event["type"], "finance.invoice.posted.v1")
+        self.assertEqual(event["type"], "finance.invoice.posted.v2")
         self.assertEqual(event["data"]["number"], invoice.name)
         self.assertEqual(event["specversion"], "1.0")
         self.assertEqual(event["correlationid"], invoice.finance_correlation_id)
@@ -272,7 +272,7 @@ class TestDelivery(FinanceHubCommon):
             for event in self.sink.events
             if event["partitionkey"] == f"invoice/{invoice.id}"
         ]
-        self.assertEqual(types[-1], "finance.invoice.reset_to_draft.v1")
+        self.assertEqual(types[-1], "finance.invoice.reset_to_draft.v2")
 
     def test_first_failure_stops_the_lane(self):
         """Two due events of one document: the second is not tried after a failure."""

@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """One published event type."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class EventType:
     :ivar owner: the team which answers for the meaning.
     :ivar dataclass: the highest class of its fields: ``internal``, ``confidential``
         or ``personal``; a declared one only raises it, to ``restricted`` for example.
+    :ivar projection: of a version that is not the newest: makes its data out of the
+        data of the next version, both as they go on the wire.
     """
 
     object: str
@@ -34,6 +37,7 @@ class EventType:
     owner: str
     version: int = 1
     dataclass: str = INTERNAL
+    projection: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def __post_init__(self):
         if self.dataclass not in CLASSES:
@@ -49,6 +53,16 @@ class EventType:
     def name(self) -> str:
         """The full name, ``finance.<object>.<verb>.v<N>``."""
         return f"finance.{self.object}.{self.verb}.v{self.version}"
+
+    @property
+    def base_name(self) -> str:
+        """The name without its version, ``finance.<object>.<verb>``."""
+        return f"finance.{self.object}.{self.verb}"
+
+    @property
+    def deprecated(self) -> bool:
+        """Whether there is a newer version, which new subscribers should take."""
+        return self.projection is not None
 
     @property
     def dataschema(self) -> str:

@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Invoices, vendor bills and credit notes: one document, three objects."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from ..base import (
@@ -14,7 +15,9 @@ from ..base import (
     Quantity,
 )
 from ..classification import CONFIDENTIAL, PERSONAL
+from . import invoice_v1
 from .event_type import EventType
+from .invoice_v1 import DocumentState, DocumentType, PaymentState
 from .parties import (
     CANONICAL_STATE,
     COUNTERPARTY_SAMPLE,
@@ -25,28 +28,50 @@ from .parties import (
     PaymentLink,
 )
 
-DocumentType = Literal["invoice", "bill", "credit_note"]
+TaxKind = Literal["percent", "fixed", "division", "group", "other"]
 
-DocumentState = Literal["draft", "posted", "cancelled"]
 
-PaymentState = Literal[
-    "not_paid",
-    "in_payment",
-    "partial",
-    "paid",
-    "reversed",
-    "blocked",
-    "invoicing_legacy",
-]
+class LineTax(Contract):
+    """A tax that applies to a line.
+
+    :ivar amount_type: how it is computed: ``percent`` of the base, ``fixed`` for each
+        unit, ``division`` (percent of the price with tax), ``group`` of other taxes,
+        or ``other``, by a rule of its own.
+    :ivar rate: percent; of a ``fixed`` tax the amount for each unit; absent of a
+        group.
+    """
+
+    id: Identifier
+    name: Label
+    amount_type: TaxKind | None = None
+    rate: Quantity | None = None
+
+
+class DocumentTax(Contract):
+    """What one tax comes to on a document, in the document's currency.
+
+    :ivar group: the heading it is summed up under on the printed document.
+    :ivar base: what it is computed on.
+    :ivar amount: the tax itself; zero for exempt and reverse-charged turnover.
+    """
+
+    id: Identifier
+    name: Label
+    group: Label | None = None
+    amount_type: TaxKind | None = None
+    rate: Quantity | None = None
+    base: Money
+    amount: Money
 
 
 class DocumentLine(Contract):
     """One line which carries an amount; headings and notes are left out.
 
     :ivar amount: without tax, in the document's currency.
+    :ivar tax_amount: all taxes of the line together.
     :ivar unit_price: before discount.
     :ivar discount: percent.
-    :ivar taxes: names of the taxes.
+    :ivar taxes: the taxes that apply to it.
     :ivar analytic: percent by analytic accounts, the key being their opaque ids
         joined by commas (one account per plan).
     """
@@ -60,7 +85,8 @@ class DocumentLine(Contract):
     discount: Annotated[Quantity, CONFIDENTIAL] | None = None
     account_code: Annotated[Label, CONFIDENTIAL] | None = None
     amount: Money
-    taxes: list[Label] = []
+    tax_amount: Money | None = None
+    taxes: list[LineTax] = []
     analytic: Annotated[dict[Label, Quantity], CONFIDENTIAL] = {}
 
 
@@ -77,6 +103,7 @@ class Document(Contract):
     :ivar payment_reference: what the payer is asked to quote.
     :ivar origin: the order or contract it came from.
     :ivar residual_amount: what is still open.
+    :ivar taxes: each tax of the document, with base and amount.
     :ivar payments: what settled it so far.
     """
 
@@ -100,6 +127,7 @@ class Document(Contract):
     payment_reference: Annotated[Label, PERSONAL] | None = None
     origin: Label | None = None
     journal_code: Label | None = None
+    taxes: list[DocumentTax] = []
     lines: list[DocumentLine] = []
     payments: list[PaymentLink] = []
     reversal_of: DocumentLink | None = None
@@ -115,6 +143,8 @@ class PostedDocument(Document):
 
 # === SAMPLES === #
 
+_TAX_SAMPLE = {"id": "4", "name": "21%", "amount_type": "percent", "rate": "21"}
+
 _LINE_SAMPLE = {
     "description": "Consulting, January",
     "quantity": "10",
@@ -122,7 +152,8 @@ _LINE_SAMPLE = {
     "unit_price": "100.00",
     "account_code": "400000",
     "amount": "1000.00",
-    "taxes": ["21%"],
+    "tax_amount": "210.00",
+    "taxes": [_TAX_SAMPLE],
     "analytic": {"7": "100"},
 }
 
@@ -149,6 +180,9 @@ def _sample(
         "residual_amount": "1210.00",
         "payment_reference": number,
         "origin": "S00042",
+        "taxes": [
+            {**_TAX_SAMPLE, "group": "VAT 21%", "base": "1000.00", "amount": "210.00"}
+        ],
         "lines": [_LINE_SAMPLE],
         "payments": [],
         "reversed_by": [],
@@ -226,16 +260,56 @@ _OBJECTS = (
     ),
 )
 
-TYPES = tuple(
-    EventType(
-        object=object_name,
+
+def _versions(
+    document_type: str,
+    label: str,
+    article: str,
+    owner: str,
+    verb: str,
+    words: str,
+    when: str,
+    model: type[Document],
+    sample: dict[str, Any],
+) -> tuple[EventType, EventType]:
+    newest = EventType(
+        object=document_type,
         verb=verb,
+        version=2,
         title=f"{label} {words}",
         description=f"Sent when {article} {label.lower()} {when}.",
         model=model,
-        sample=_sample(object_name, direction, number, **changes),
+        sample=sample,
         owner=owner,
     )
+    older = replace(
+        newest,
+        version=1,
+        model=_V1_MODELS[model],
+        sample=invoice_v1.project(sample),
+        projection=invoice_v1.project,
+    )
+    return newest, older
+
+
+_V1_MODELS = {
+    Document: invoice_v1.Document,
+    PostedDocument: invoice_v1.PostedDocument,
+}
+
+TYPES = tuple(
+    entry
     for object_name, label, article, owner, direction, number in _OBJECTS
     for verb, words, when, model, changes in _VERBS
+    for entry in _versions(
+        object_name,
+        label,
+        article,
+        owner,
+        verb,
+        words,
+        when,
+        model,
+        _sample(object_name, direction, number, **changes),
+    )
 )

@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Parts which the data of several objects share."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
@@ -54,14 +54,15 @@ class PaymentLink(Contract):
     date: PlainDate
 
 
+_ODOO_STATES = {"cancel": "cancelled", "canceled": "cancelled"}
+
+
+def _canonical_state(state: Any) -> Any:
+    return _ODOO_STATES.get(state, state) if isinstance(state, str) else state
+
+
 #: States are spelled one way on the wire, however the books spell them.
-CANONICAL_STATE = BeforeValidator(
-    lambda state: (
-        {"cancel": "cancelled", "canceled": "cancelled"}.get(state, state)
-        if isinstance(state, str)
-        else state
-    )
-)
+CANONICAL_STATE = BeforeValidator(_canonical_state)
 
 
 LEGAL_ENTITY_SAMPLE = {
