@@ -28,22 +28,27 @@ from .commands import (
     parse_command,
 )
 from .commands import json_schema as command_json_schema
-from .constants import ENVELOPE_MAX_BYTES, SEQUENCE_DIGITS
+from .constants import ENVELOPE_MAX_BYTES, EVENT_NAMESPACE, SEQUENCE_DIGITS
 from .envelope import (
     CONTENT_TYPE_BATCH,
+    CONTENT_TYPE_JSON,
     CONTENT_TYPE_STRUCTURED,
     Envelope,
     batched,
+    binary,
+    binary_from_row,
     dump_json,
     event_id,
     event_source,
     event_subject,
+    join_batch,
     parse_batched,
     parse_json,
     parse_structured,
     schema_uri,
     sequence_text,
     structured,
+    structured_from_row,
 )
 from .errors import SEVERITIES, TAXONOMY, ExceptionCode, problem
 from .events import (
@@ -61,6 +66,8 @@ from .events import (
     validate_pattern,
     versions,
 )
+from .fields import Field, model_fields
+from .filters import Filter, check_filter, compile_filter
 from .statuses import ADVERSE, AXES, fold, rank
 
 __all__ = [
@@ -70,8 +77,10 @@ __all__ = [
     "COMMAND_TYPES",
     "CONFIDENTIAL",
     "CONTENT_TYPE_BATCH",
+    "CONTENT_TYPE_JSON",
     "CONTENT_TYPE_STRUCTURED",
     "ENVELOPE_MAX_BYTES",
+    "EVENT_NAMESPACE",
     "EVENT_TYPES",
     "INTERNAL",
     "PERSONAL",
@@ -86,23 +95,31 @@ __all__ = [
     "Envelope",
     "EventType",
     "ExceptionCode",
+    "Field",
+    "Filter",
     "PaymentCaptured",
     "batched",
+    "binary",
+    "binary_from_row",
     "business_key",
+    "check_filter",
     "choose_version",
     "clip",
     "command_json_schema",
     "command_type",
+    "compile_filter",
     "dump_json",
     "event_id",
     "event_source",
     "event_subject",
     "event_type",
     "fold",
+    "join_batch",
     "json_schema",
     "mask_data",
     "match",
     "matching",
+    "model_fields",
     "money_string",
     "newest",
     "parse_batched",
@@ -117,6 +134,7 @@ __all__ = [
     "schema_uri",
     "sequence_text",
     "structured",
+    "structured_from_row",
     "utc_text",
     "validate",
     "validate_data",

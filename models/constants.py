@@ -54,6 +54,10 @@ MAX_BATCH_SECONDS = 24 * 3600
 # Events in one batch file; what is more goes into further files of the same run.
 BATCH_FILE_MAX_EVENTS = 10_000
 
+# Answers that refuse the content of a batch: it is sent again in two halves, until
+# what can't be taken is alone.
+BATCH_SPLIT_STATUSES = frozenset({400, 413, 415, 422})
+
 # === INBOX === #
 # Largest body accepted from outside, before anything is parsed.
 MAX_BODY_BYTES = 1024 * 1024

@@ -115,11 +115,10 @@ class AccountMove(models.Model):
                     found.append(("overdue", None))
             elif "reversed" in marks and self._finance_posted_reversals():
                 found.append(("reversed", None))
-        elif state == "cancel" and was != "cancel":
-            if is_document or was == "posted":
+        elif is_document or was == "posted":
+            if state == "cancel" and was != "cancel":
                 found.append(("cancelled", None))
-        elif state == "draft" and was in ("posted", "cancel"):
-            if is_document or was == "posted":
+            elif state == "draft" and was in ("posted", "cancel"):
                 found.append(("reset_to_draft", None))
         return found
 

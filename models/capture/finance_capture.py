@@ -176,12 +176,13 @@ class FinanceCapture(models.AbstractModel):
             dirty = env.transaction.field_dirty.get(field, ())
             columns.append((field._get_cache(env), dirty))
         for record_id in records._ids:
-            if record_id and record_id not in before:
-                if all(
-                    record_id in cache and record_id not in dirty
-                    for cache, dirty in columns
-                ):
-                    before[record_id] = tuple(cache[record_id] for cache, _ in columns)
+            if record_id in before:
+                continue
+            if all(
+                record_id in cache and record_id not in dirty
+                for cache, dirty in columns
+            ):
+                before[record_id] = tuple(cache[record_id] for cache, _ in columns)
 
     @api.model
     def _deleting(self, records):

@@ -1,9 +1,15 @@
 from typing import NamedTuple
 
 from odoo import api, fields, models, tools
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
-from ...contracts import EVENT_TYPES, ContractError, match, validate_pattern
+from ...contracts import (
+    EVENT_TYPES,
+    ContractError,
+    choose_version,
+    match,
+    validate_pattern,
+)
 from .. import constants
 
 NEWEST_VERSION = max(declared.version for declared in EVENT_TYPES.values())
@@ -13,12 +19,14 @@ class Subscriber(NamedTuple):
     """A subscription as routing sees it.
 
     :ivar realtime: whether an event is due at once, rather than collected for a batch
+    :ivar version: of the contract in which it gets the event
     """
 
     subscription_id: int
     endpoint_id: int
     lane: str
     realtime: bool
+    version: int
 
 
 class FinanceSubscription(models.Model):
@@ -165,6 +173,20 @@ class FinanceSubscription(models.Model):
         self.env.registry.clear_cache()
         return result
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_unused(self):
+        if (
+            self.env["finance.delivery"]
+            .sudo()
+            .search_count([("subscription_id", "in", self.ids)], limit=1)
+        ):
+            raise UserError(
+                self.env._(
+                    "Events went to this subscription, and their history is kept. "
+                    "Archive it instead."
+                )
+            )
+
     # === BUSINESS METHODS === #
 
     def _pattern_list(self):
@@ -182,7 +204,7 @@ class FinanceSubscription(models.Model):
         connectors and endpoints are routed to as well: what happens meanwhile is
         kept for them.
 
-        :return: tuple of :class:`Subscriber`, one per endpoint
+        :return: tuple of :class:`Subscriber`, one per endpoint and version
         """
         subscriptions = self.sudo().search(
             [
@@ -194,14 +216,28 @@ class FinanceSubscription(models.Model):
         )
         routes = {}
         for subscription in subscriptions:
-            if any(match(p, event_type) for p in subscription._pattern_list()):
-                routes.setdefault(
+            chosen = subscription._choose_version(event_type)
+            if chosen is None:
+                continue
+            # Two versions of an event are two messages; two subscriptions that want
+            # the same one are not.
+            routes.setdefault(
+                (subscription.endpoint_id.id, chosen),
+                Subscriber(
+                    subscription.id,
                     subscription.endpoint_id.id,
-                    Subscriber(
-                        subscription.id,
-                        subscription.endpoint_id.id,
-                        subscription.lane,
-                        subscription.delivery_mode == "realtime",
-                    ),
-                )
+                    subscription.lane,
+                    subscription.delivery_mode == "realtime",
+                    chosen,
+                ),
+            )
         return tuple(routes.values())
+
+    def _choose_version(self, event_type):
+        """Return the version in which the subscription gets an event, None if not.
+
+        :param str event_type: the type in which the event is recorded
+        """
+        self.ensure_one()
+        name = choose_version(self._pattern_list(), self.version or None, event_type)
+        return name and EVENT_TYPES[name].version
