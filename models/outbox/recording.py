@@ -78,7 +78,7 @@ def mark_delivered(cr, tickets, now):
             UPDATE finance_delivery d
                SET state = 'delivered', delivered_at = %s,
                    attempt_count = d.attempt_count + 1, last_status = v.status
-              FROM unnest(%s, %s) AS v(id, status)
+              FROM unnest(%s::int[], %s::int[]) AS v(id, status)
              WHERE d.id = v.id AND d.state = 'waiting'
             """,
             [

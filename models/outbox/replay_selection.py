@@ -15,6 +15,8 @@ STATES = {
     "cancelled": ("cancelled",),
     "unsent": ("unsent",),
 }
+# Before and after everything, as Odoo stores times.
+THE_PAST, THE_FUTURE = datetime(1, 1, 1), datetime(9999, 1, 1)  # noqa: DTZ001
 STATE_OF_ROW = {row: state for state, rows in STATES.items() for row in rows}
 
 
@@ -67,8 +69,8 @@ class Selection:
         self.values = {
             "company": self.company_id,
             "types": self.types,
-            "from": replay.occurred_from or datetime.min,
-            "to": replay.occurred_to or datetime.max,
+            "from": replay.occurred_from or THE_PAST,
+            "to": replay.occurred_to or THE_FUTURE,
             "until": self.until,
             "aggregate": self.aggregate,
             "endpoints": self.endpoint_ids,
