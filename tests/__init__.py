@@ -7,4 +7,5 @@ from . import test_connector
 from . import test_contract_versions
 from . import test_access
 from . import test_trace
+from . import test_replay
 from . import test_tours

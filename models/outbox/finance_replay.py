@@ -640,6 +640,29 @@ class FinanceReplay(models.Model):
             "context": context,
         }
 
+    @api.model
+    def _action_for_documents(self, records):
+        """Return the action that sends all events of accounting documents again.
+
+        :param records: recordset of a model that has events
+        :raise UserError: when there are none
+        """
+        require_group(self.env, constants.GROUP_OPERATOR)
+        records.check_access("read")
+        events = self.env["finance.event"].search(
+            [("res_model", "=", records._name), ("res_id", "in", records.ids)],
+            order="id",
+            limit=constants.REPLAY_MAX_CHOSEN + 1,
+        )
+        if not events:
+            raise UserError(
+                self.env._(
+                    "There are no finance events of this. What was there before the "
+                    "hub is sent by a backfill of the endpoint."
+                )
+            )
+        return self._action_new(events)
+
     # === BUSINESS METHODS === #
 
     def _pattern_list(self):
