@@ -147,6 +147,13 @@ class AccessCase(FinanceHubCommon):
         self.receive(self.shop, b"garbage", "m3")
         self.process()
         self.end_transaction()
+        self.env["finance.replay"].create(
+            {
+                "company_id": self.company.id,
+                "endpoint_ids": [(6, 0, self.endpoint.ids)],
+                "reason": "Because",
+            }
+        )
 
     def rows(self, model):
         """Return all rows of a model, as superuser."""
@@ -162,14 +169,6 @@ class AccessCase(FinanceHubCommon):
             return self.env[model].create(
                 {
                     "exception_ids": [(6, 0, self.row("finance.exception").ids)],
-                    "reason": "Because",
-                }
-            )
-        if model == "finance.replay" and not self.env[model].search([]):
-            return self.env[model].create(
-                {
-                    "company_id": self.company.id,
-                    "endpoint_ids": [(6, 0, self.endpoint.ids)],
                     "reason": "Because",
                 }
             )

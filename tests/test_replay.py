@@ -419,7 +419,7 @@ class TestReplaySelection(ReplayCase):
 
         with patch.object(type(cr), "execute", explain):
             selection.count()
-            ids, _cursor, _last = selection.next_ids(0)
+            ids, _cursor = selection.next_ids(0)
             selection.pairs(ids)
         self.assertTrue(plans)
         for plan in plans:
@@ -951,6 +951,17 @@ class TestReplayWork(ReplayCase):
         self.assertEqual(len(self.rows(replay)), 4)
         self.work_off(replay)
         self.assertEqual(self.rows(replay).mapped("event_id.id"), events.ids)
+
+    def test_chunks_that_end_with_the_last_event(self):
+        """However the last chunk falls, it is over when all are made."""
+        events = self.record(4)
+        for values in ({}, {"event_ids": [(6, 0, events.ids)]}):
+            with patch.object(constants, "REPLAY_CHUNK", 2):
+                replay = self.started(with_delivered=True, **values)
+                self.work()
+            self.assertTrue(replay.all_made)
+            self.assertEqual(self.rows(replay).event_id, events)
+            self.rows(replay).state = "delivered"
 
     def test_the_sweep_finds_a_lost_job(self):
         jobs = self.env["queue.job"]

@@ -1023,10 +1023,11 @@ class FinanceReplay(models.Model):
         selection = Selection(self)
         recorded = self.cursor_event_id < self.until_event_id
         if recorded:
-            ids, cursor, last = selection.next_ids(self.cursor_event_id)
+            ids, cursor = selection.next_ids(self.cursor_event_id)
+            at_end = cursor >= self.until_event_id
             values = {
                 "cursor_event_id": cursor,
-                "all_made": last and not self._wants_documents(),
+                "all_made": at_end and not self._wants_documents(),
             }
         else:
             ids, place = self._next_documents(selection.types)

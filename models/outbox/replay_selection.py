@@ -148,11 +148,11 @@ class Selection:
         """Return what comes after an event, in the order in which it happened.
 
         :param int cursor: id of the last event that was dealt with
-        :return: (ids, cursor to go on from, whether that was the last)
+        :return: (ids, cursor to go on from: ``until`` when there are no more)
         """
         values = {**self.values, "cursor": cursor, "end": self.until}
         if not self.types:
-            return [], self.until, True
+            return [], self.until
         if self.chosen:
             after = [event_id for event_id in self.chosen if event_id > cursor]
             ids = after[: values["limit"]]
@@ -182,8 +182,8 @@ class Selection:
                 values,
             )
         if len(ids) == values["limit"]:
-            return ids, ids[-1], False
-        return ids, values["end"], values["end"] >= self.until
+            return ids, ids[-1]
+        return ids, values["end"]
 
     def _ids(self, query, values):
         self.env.cr.execute(query, values)
@@ -246,9 +246,9 @@ class Selection:
         if not self.types:
             return
         if self.chosen or self.aggregate:
-            cursor, last = 0, False
-            while not last:
-                ids, cursor, last = self.next_ids(cursor)
+            cursor = 0
+            while cursor < self.until:
+                ids, cursor = self.next_ids(cursor)
                 yield ids
         elif {"delivered", "unsent"}.isdisjoint(self.row_states):
             yield from self._pages_by_state()
