@@ -28,6 +28,7 @@
         "views/finance_transaction_views.xml",
         "views/finance_exception_views.xml",
         "views/finance_credential_views.xml",
+        "views/finance_replay_views.xml",
         "views/finance_subscription_views.xml",
         "views/finance_endpoint_views.xml",
         "views/finance_connector_views.xml",

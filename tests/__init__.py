@@ -9,4 +9,5 @@ from . import test_contract_versions
 from . import test_access
 from . import test_amqp
 from . import test_trace
+from . import test_replay
 from . import test_tours

@@ -385,6 +385,20 @@ class FinanceEndpoint(models.Model):
         self.env["finance.delivery"]._wake_after_commit()
         return True
 
+    def action_replay(self):
+        """Open a replay to these endpoints, to be counted and given a reason."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        return self.env["finance.replay"]._action_new(endpoints=self)
+
+    def action_backfill(self):
+        """Open a backfill of these endpoints, to be counted and given a reason."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        return self.env["finance.replay"]._action_new(
+            endpoints=self, default_kind="backfill"
+        )
+
     # === BUSINESS METHODS === #
 
     def _proxy(self):

@@ -115,7 +115,8 @@ class FinanceDelivery(models.Model):
         "(state, id DESC) WHERE state IN ('waiting', 'parked', 'dead', 'cancelled')"
     )
     _endpoint_idx = models.Index("(endpoint_id, id DESC)")
-    _replay_idx = models.Index("(replay_id, id) WHERE replay_id IS NOT NULL")
+    # How far a replay is: counted without reading a row.
+    _replay_idx = models.Index("(replay_id, state, id) WHERE replay_id IS NOT NULL")
     _feed_position_unique = models.UniqueIndex(
         "(endpoint_id, feed_position) WHERE feed_position IS NOT NULL"
     )
