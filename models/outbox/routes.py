@@ -19,6 +19,7 @@ from ...transport import (
     parse_schedule,
     quiet_until,
 )
+from ...transport.amqp_sender import AmqpOptions
 from ...transport.engine import Destination
 from ...transport.http import HttpOptions
 from .. import clock, constants
@@ -94,8 +95,24 @@ def _https(endpoint) -> HttpOptions:
     )
 
 
+def _amqp(endpoint) -> AmqpOptions:
+    login = endpoint.auth_credential_id
+    signing = endpoint.credential_id
+    return AmqpOptions(
+        url=endpoint.url,
+        exchange=endpoint.amqp_exchange,
+        declare=endpoint.amqp_declare_exchange,
+        routing_key=endpoint.amqp_routing_key or "",
+        # Without a login the client certificate is it.
+        username=(login.username or "") if login else "",
+        password=login._only_secret() if login else "",
+        ssl_context=endpoint._ssl_context(),
+        signer=Signer(signing._secrets()) if signing else None,
+    )
+
+
 #: What a transport's options are made of; see ``transport.engine.SENDERS``.
-TRANSPORTS = {"https": _https}
+TRANSPORTS = {"https": _https, "amqp": _amqp}
 
 
 def load_gates(cr, endpoint_ids: list[int]) -> dict[int, Gate]:
