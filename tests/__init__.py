@@ -7,4 +7,8 @@ from . import test_connector
 from . import test_contract_versions
 from . import test_access
 from . import test_trace
+from . import test_health
+from . import test_janitor
+from . import test_suspension
+from . import test_ping
 from . import test_tours

@@ -113,6 +113,9 @@ class FinanceDelivery(models.Model):
     _open_idx = models.Index(
         "(state, id DESC) WHERE state IN ('waiting', 'parked', 'dead', 'cancelled')"
     )
+    # How many of an endpoint need somebody, and whose exception they hang on.
+    _stuck_idx = models.Index("(endpoint_id, state) WHERE state IN ('parked', 'dead')")
+    _dead_idx = models.Index("(exception_id, endpoint_id) WHERE state = 'dead'")
     _endpoint_idx = models.Index("(endpoint_id, id DESC)")
     _replay_idx = models.Index("(replay_id, id) WHERE replay_id IS NOT NULL")
     _feed_position_unique = models.UniqueIndex(
@@ -167,8 +170,9 @@ class FinanceDelivery(models.Model):
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
         deliveries = self.filtered(
-            lambda delivery: delivery.state
-            in ("waiting", "parked", "dead", "cancelled")
+            lambda delivery: (
+                delivery.state in ("waiting", "parked", "dead", "cancelled")
+            )
         )
         if not deliveries:
             raise UserError(

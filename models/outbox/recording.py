@@ -1,5 +1,6 @@
 """What became of what was sent: the SQL with which a dispatcher records it."""
 
+import hashlib
 from datetime import datetime, timedelta, timezone
 
 from psycopg2.extras import execute_values
@@ -26,6 +27,8 @@ ATTEMPT_COLUMNS = (
     "response_headers",
     "response_body",
     "phases",
+    "endpoint_id",
+    "body_sha256",
 )
 # A success is noted on the health row at most this often while all is well.
 SUCCESS_INTERVAL = timedelta(minutes=1)
@@ -59,6 +62,8 @@ def attempt_row(ticket, result, kind, code, cause, address):
         mask_headers(outcome.headers),
         outcome.body.decode("utf-8", "replace"),
         outcome.phases,
+        ticket.endpoint_id,
+        hashlib.sha256(result.parcel.body).hexdigest(),
     )
 
 
