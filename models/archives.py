@@ -1,8 +1,8 @@
 """Where archive files are kept.
 
 By default with Odoo's own attachments. A folder can be named on the server's side
-(``FINANCE_HUB_ARCHIVE_FOLDER`` in the environment, ``finance_hub_archive_folder`` in the
-configuration file), for example one that is written once and read only afterwards.
+(``FINANCE_HUB_ARCHIVE_FOLDER`` in the environment, ``finance_hub_archive_folder`` in
+the configuration file), for example one that is written once and read only afterwards.
 """
 
 import os

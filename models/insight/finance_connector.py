@@ -2,9 +2,9 @@ from odoo import fields, models
 
 from .. import clock, constants
 from ..access import require_group
+from ..words import age_text, count_text, percent_text
 from .finance_endpoint import HEALTH_LEVELS, LEVEL_RANK, chart
 from .glance import Glance
-from ..words import age_text, count_text, percent_text
 
 
 class FinanceConnector(models.Model):

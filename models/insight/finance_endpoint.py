@@ -6,8 +6,8 @@ from ...transport import BREAKER_WINDOW_SECONDS, parse_quiet, quiet_until
 from .. import clock, constants
 from ..access import require_group
 from ..outbox.routes import zone_named
-from .glance import Glance, glances, hour_of
 from ..words import age_text, count_text, duration_text, moment_text, percent_text
+from .glance import Glance, glances, hour_of
 
 HEALTH_LEVELS = [
     ("good", "Working"),

@@ -1,4 +1,5 @@
 import logging
+
 from odoo import api, models
 
 from .. import clock, constants

@@ -228,6 +228,7 @@ def _read_pulses(cr, found, now, window):
         if started_at > now - timedelta(hours=1):
             glance.hour.add(traffic)
         opened_at = glance.opened_at
-        if opened_at and opened_at - window - timedelta(minutes=1) < started_at:
-            if started_at <= opened_at:
-                glance.before_rest.add(traffic)
+        # A pulse stands for the whole minute that it begins.
+        before = window + timedelta(minutes=1)
+        if opened_at and opened_at - before < started_at <= opened_at:
+            glance.before_rest.add(traffic)

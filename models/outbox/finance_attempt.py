@@ -185,9 +185,8 @@ class FinanceAttempt(models.Model):
         for attempt in self:
             lines = [f"curl --request POST {shlex.quote(attempt.url or '')}"]
             for name, value in (attempt.request_headers or {}).items():
-                if MASK in value:
-                    value = value.replace(MASK, "<secret>")
-                lines.append(f"  --header {shlex.quote(f'{name}: {value}')}")
+                header = f"{name}: {value.replace(MASK, '<secret>')}"
+                lines.append(f"  --header {shlex.quote(header)}")
             body = attempt._sent_body().decode("utf-8", "replace")
             lines.append(f"  --data-raw {shlex.quote(body)}")
             attempt.curl = " \\\n".join(lines)

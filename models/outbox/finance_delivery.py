@@ -170,9 +170,8 @@ class FinanceDelivery(models.Model):
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
         deliveries = self.filtered(
-            lambda delivery: (
-                delivery.state in ("waiting", "parked", "dead", "cancelled")
-            )
+            lambda delivery: delivery.state
+            in ("waiting", "parked", "dead", "cancelled")
         )
         if not deliveries:
             raise UserError(
