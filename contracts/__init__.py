@@ -66,6 +66,8 @@ from .events import (
     validate_pattern,
     versions,
 )
+from .fields import Field, model_fields
+from .filters import Filter, check_filter, compile_filter
 from .statuses import ADVERSE, AXES, fold, rank
 
 __all__ = [
@@ -93,15 +95,19 @@ __all__ = [
     "Envelope",
     "EventType",
     "ExceptionCode",
+    "Field",
+    "Filter",
     "PaymentCaptured",
     "batched",
     "binary",
     "binary_from_row",
     "business_key",
+    "check_filter",
     "choose_version",
     "clip",
     "command_json_schema",
     "command_type",
+    "compile_filter",
     "dump_json",
     "event_id",
     "event_source",
@@ -113,6 +119,7 @@ __all__ = [
     "mask_data",
     "match",
     "matching",
+    "model_fields",
     "money_string",
     "newest",
     "parse_batched",

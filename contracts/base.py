@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from . import constants as const
+from .docs import descriptions, summary
 
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -446,6 +447,19 @@ class Contract(BaseModel):
         # converted either: "1" is no number and 1 is no text.
         strict=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema, handler):
+        """Give every property its meaning, which stands in the docstring."""
+        found = handler(schema)
+        inner = handler.resolve_ref_schema(found)
+        inner["description"] = summary(cls)
+        meanings = descriptions(cls)
+        for name, field in cls.model_fields.items():
+            described = inner.get("properties", {}).get(field.alias or name)
+            if described is not None and name in meanings:
+                described["description"] = meanings[name]
+        return found
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON-able form: strings, numbers, lists; ``None`` left out."""

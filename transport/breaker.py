@@ -21,16 +21,19 @@ def verdict(outcome: Outcome) -> bool | None:
     """Return what an outcome says of the endpoint's health.
 
     :return: true when it works, false when it does not, ``None`` when the outcome
-        says nothing of it: a 429 (it works, and asks for patience), an attempt that
+        says nothing of it: a 429 or its like (it works, and asks for patience), an attempt that
         the hub itself broke off.
     """
     if outcome.delivered:
         return True
-    if outcome.status == 429 or outcome.error == "cancelled":
+    if (
+        outcome.status == 429
+        or outcome.error == "cancelled"
+        or outcome.error in const.THROTTLE_ERRORS
+    ):
         return None
     if outcome.error is not None:
-        # One message that is too large is that message's fault.
-        return outcome.error == "too_large"
+        return outcome.error in const.MESSAGE_ERRORS
     status = outcome.status
     if status is None or status >= 500 or status < 400:
         return False

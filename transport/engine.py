@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import constants as const
+from .amqp_sender import AmqpSender
 from .gate import Gate
 from .http import HttpSender
 from .outcome import Outcome
@@ -27,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 #: What carries messages, by the name of the transport: a class whose instances have
 #: ``async send(parcel) -> (Outcome, headers)`` and ``async close()``.
-SENDERS: dict[str, Callable[..., Any]] = {"https": HttpSender}
+SENDERS: dict[str, Callable[..., Any]] = {"https": HttpSender, "amqp": AmqpSender}
 
 
 @dataclass(slots=True)

@@ -34,16 +34,17 @@ class Gate:
     def note(self, outcome: Outcome, now: float) -> None:
         """Take in one result.
 
-        A 429, or a 503 with Retry-After, is about the endpoint and not about the one
-        message: everything to it waits as long as was asked.
+        A 429, a 503 with Retry-After, or a broker short of memory is about the endpoint
+        and not about the one message: everything to it waits as long as was asked.
         """
         self.breaker.record(verdict(outcome), now)
-        if outcome.status not in (429, 503):
+        throttled = outcome.status == 429 or outcome.error == "amqp_blocked"
+        if not throttled and outcome.status != 503:
             return
         asked = parse_retry_after(
             outcome.header("retry-after"), datetime.fromtimestamp(now, timezone.utc)
         )
-        if asked is None and outcome.status == 429:
+        if asked is None and throttled:
             asked = const.THROTTLE_DELAY
         if asked and now + asked > self.paused_until:
             self.paused_until = now + asked

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,25 +49,18 @@ class HttpSender:
 
     def __init__(self, networks: Sequence = ()):
         self._networks = tuple(networks)
-        self._checked: dict[str, yarl.URL | Outcome] = {}
+        self._checked: dict[str, yarl.URL | AddressRefused] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
-        self._connector = aiohttp.TCPConnector(
-            limit=0,
-            resolver=GuardedResolver(self._networks),
-            ttl_dns_cache=const.DNS_TTL,
-            keepalive_timeout=const.KEEPALIVE,
-        )
-        trace = aiohttp.TraceConfig()
-        trace.on_dns_resolvehost_start.append(_began("dns"))
-        trace.on_dns_resolvehost_end.append(_ended("dns"))
-        trace.on_connection_create_start.append(_began("connect"))
-        trace.on_connection_create_end.append(_ended("connect"))
         self._session = aiohttp.ClientSession(
-            connector=self._connector,
+            connector=_TimedConnector(
+                limit=0,
+                resolver=GuardedResolver(self._networks),
+                ttl_dns_cache=const.DNS_TTL,
+                keepalive_timeout=const.KEEPALIVE,
+            ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            trace_configs=[trace],
         )
 
     async def close(self) -> None:
@@ -79,11 +73,11 @@ class HttpSender:
         The headers hold secrets: whoever keeps them masks them.
         """
         options: HttpOptions = parcel.destination.options
-        url = self._check(options.url)
-        started_at, started = time.time(), time.perf_counter()
-        if isinstance(url, Outcome):
-            return _timed(url, started_at, started), dict(options.headers)
+        started_at = time.time()
+        url = self._checked.get(options.url) or self._check(options.url)
         headers = {**options.headers, **parcel.headers}
+        if isinstance(url, AddressRefused):
+            return _refused(url, started_at), headers
         if options.signer is not None:
             headers.update(
                 options.signer.sign_request(
@@ -95,50 +89,57 @@ class HttpSender:
                     headers,
                 )
             )
-        outcome = await self._authenticated(url, headers, parcel, options)
-        return _timed(outcome, started_at, started), headers
+        if options.authenticator is None:
+            return await self._post(url, headers, parcel, options, started_at), headers
+        return (
+            await self._authenticated(url, headers, parcel, options, started_at),
+            headers,
+        )
 
-    async def _authenticated(self, url, headers, parcel, options) -> Outcome:
+    async def _authenticated(
+        self, url, headers, parcel, options, started_at
+    ) -> Outcome:
         authenticator = options.authenticator
-        if authenticator is None:
-            return await self._post(url, headers, parcel, options)
         for last in (False, True):
             try:
                 headers.update(await authenticator.headers(self._session))
             except Exception as error:
                 if classify(error) is None:
                     raise
-                return Outcome(error="auth", detail=str(error)[:500])
-            outcome = await self._post(url, headers, parcel, options)
+                return Outcome(
+                    error="auth",
+                    detail=str(error)[:500],
+                    started_at=started_at,
+                    duration_ms=(time.time() - started_at) * 1000.0,
+                )
+            outcome = await self._post(url, headers, parcel, options, started_at)
             # A token that was revoked early: asked for once more, within the attempt.
             if outcome.status != 401 or last or not authenticator.invalidate():
                 break
         return outcome
 
-    def _check(self, url) -> yarl.URL | Outcome:
-        """Return the URL to request, or the outcome of a refused one.
+    def _check(self, url) -> yarl.URL | AddressRefused:
+        """Return the URL to request, or why it is refused.
 
         Host names are checked again when they are resolved.
         """
-        if url not in self._checked:
-            try:
-                # Exactly what was checked, not quoted anew.
-                self._checked[url] = yarl.URL(
-                    check_url(url, self._networks).url, encoded=True
-                )
-            except AddressRefused as error:
-                self._checked[url] = Outcome(error="address_refused", detail=str(error))
-        return self._checked[url]
+        try:
+            # Exactly what was checked, not quoted anew.
+            checked = yarl.URL(check_url(url, self._networks).url, encoded=True)
+        except AddressRefused as error:
+            checked = error
+        self._checked[url] = checked
+        return checked
 
-    async def _post(self, url, headers, parcel, options) -> Outcome:
+    async def _post(self, url, headers, parcel, options, started_at) -> Outcome:
         seconds = parcel.destination.timeout
         timeout = self._timeouts.get(seconds)
         if timeout is None:
             timeout = self._timeouts[seconds] = aiohttp.ClientTimeout(total=seconds)
-        phases: dict[str, float] = {}
         started = time.perf_counter()
+        connecting = _connecting.set(0.0)
         try:
-            async with self._session.post(
+            response = await self._session.post(
                 url,
                 data=parcel.body,
                 headers=headers,
@@ -146,71 +147,68 @@ class HttpSender:
                 timeout=timeout,
                 proxy=options.proxy,
                 ssl=options.ssl_context or True,
-                trace_request_ctx=phases,
-            ) as response:
+            )
+            try:
                 answered = time.perf_counter()
                 remote_ip = _peer(response)
                 kept, truncated = await _read(response)
-                ended = time.perf_counter()
-                connecting = sum(phases.values())
-                phases["answer"] = (answered - started) * 1000.0 - connecting
-                phases["body"] = (ended - answered) * 1000.0
-                return Outcome(
-                    status=response.status,
-                    error="redirect" if 300 <= response.status < 400 else None,
-                    headers=dict(response.headers),
-                    body=kept,
-                    truncated=truncated,
-                    remote_ip=remote_ip,
-                    phases=_rounded(phases),
-                )
+            finally:
+                response.release()
+            ended = time.perf_counter()
+            connected = _connecting.get()
+            status = response.status
+            return Outcome(
+                status,
+                "redirect" if 300 <= status < 400 else None,
+                dict(response.headers),
+                kept,
+                truncated,
+                started_at,
+                (ended - started) * 1000.0,
+                remote_ip,
+                {
+                    "connect": round(connected, 3),
+                    "answer": round((answered - started) * 1000.0 - connected, 3),
+                    "body": round((ended - answered) * 1000.0, 3),
+                },
+            )
         except Exception as error:
             code = classify(error)
             if code is None:
                 raise
             return Outcome(
                 error=code,
+                started_at=started_at,
+                duration_ms=(time.perf_counter() - started) * 1000.0,
+                phases={"connect": round(_connecting.get(), 3)},
                 detail=f"{type(error).__name__}: {error}"[:500],
-                phases=_rounded(phases),
             )
+        finally:
+            _connecting.reset(connecting)
 
 
-def _timed(outcome, started_at, started) -> Outcome:
+#: How long the present request waited for its connection, in milliseconds.
+_connecting: ContextVar[float] = ContextVar("connecting", default=0.0)
+
+
+class _TimedConnector(aiohttp.TCPConnector):
+    """Tells how long a connection took: name, TCP and TLS; nothing when reused."""
+
+    async def connect(self, req, traces, timeout):
+        started = time.perf_counter()
+        try:
+            return await super().connect(req, traces, timeout)
+        finally:
+            _connecting.set((time.perf_counter() - started) * 1000.0)
+
+
+def _refused(error, started_at) -> Outcome:
     return Outcome(
-        status=outcome.status,
-        error=outcome.error,
-        headers=outcome.headers,
-        body=outcome.body,
-        truncated=outcome.truncated,
+        error="address_refused",
         started_at=started_at,
-        duration_ms=(time.perf_counter() - started) * 1000.0,
-        remote_ip=outcome.remote_ip,
-        phases=outcome.phases,
-        detail=outcome.detail,
+        duration_ms=(time.time() - started_at) * 1000.0,
+        detail=str(error),
     )
-
-
-def _rounded(phases):
-    # While a phase runs, its beginning stands in its place, as a negative number.
-    return {name: round(ms, 3) for name, ms in phases.items() if ms >= 0}
-
-
-def _began(phase):
-    async def note(_session, context, _params):
-        context.trace_request_ctx[phase] = -time.perf_counter() * 1000.0
-
-    return note
-
-
-def _ended(phase):
-    async def note(_session, context, _params):
-        phases = context.trace_request_ctx
-        phases[phase] += time.perf_counter() * 1000.0
-        if phase == "connect":
-            # Resolving the name is part of connecting to aiohttp.
-            phases[phase] -= max(phases.get("dns", 0.0), 0.0)
-
-    return note
 
 
 def classify(error: BaseException) -> str | None:
@@ -242,6 +240,8 @@ def classify(error: BaseException) -> str | None:
 
 async def _read(response) -> tuple[bytes, bool]:
     """Read what is kept of the body; a longer one ends the connection."""
+    if response.content.at_eof():
+        return b"", False
     kept = bytearray()
     async for chunk in response.content.iter_chunked(const.BODY_KEPT_BYTES):
         kept += chunk

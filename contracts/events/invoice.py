@@ -34,6 +34,8 @@ TaxKind = Literal["percent", "fixed", "division", "group", "other"]
 class LineTax(Contract):
     """A tax that applies to a line.
 
+    :ivar id: opaque id in Odoo.
+    :ivar name: as it stands on the document.
     :ivar amount_type: how it is computed: ``percent`` of the base, ``fixed`` for each
         unit, ``division`` (percent of the price with tax), ``group`` of other taxes,
         or ``other``, by a rule of its own.
@@ -50,6 +52,10 @@ class LineTax(Contract):
 class DocumentTax(Contract):
     """What one tax comes to on a document, in the document's currency.
 
+    :ivar id: opaque id in Odoo.
+    :ivar name: as it stands on the document.
+    :ivar amount_type: how it is computed, as for a line.
+    :ivar rate: percent; of a ``fixed`` tax the amount for each unit.
     :ivar group: the heading it is summed up under on the printed document.
     :ivar base: what it is computed on.
     :ivar amount: the tax itself; zero for exempt and reverse-charged turnover.
@@ -69,8 +75,14 @@ class DocumentLine(Contract):
 
     :ivar amount: without tax, in the document's currency.
     :ivar tax_amount: all taxes of the line together.
+    :ivar id: opaque id in Odoo.
+    :ivar description: what was sold or bought.
+    :ivar product: its code, or its name where it has none.
+    :ivar quantity: how much, in ``unit``.
+    :ivar unit: unit of measure.
     :ivar unit_price: before discount.
     :ivar discount: percent.
+    :ivar account_code: the account in the general ledger.
     :ivar taxes: the taxes that apply to it.
     :ivar analytic: percent by analytic accounts, the key being their opaque ids
         joined by commas (one account per plan).
@@ -96,15 +108,31 @@ class Document(Contract):
     Amounts are in ``currency`` and positive for the usual direction of the document.
 
     :ivar id: opaque id in Odoo.
+    :ivar document_type: what it is.
     :ivar direction: ``inbound`` on the sales side, where invoices bring money in;
         ``outbound`` on the purchase side.
+    :ivar state: where it stands in the books.
+    :ivar payment_state: whether and how it was settled.
     :ivar number: empty for a draft which was never numbered.
     :ivar reference: the other side's number, on a vendor bill.
+    :ivar counterparty: the customer or vendor.
+    :ivar legal_entity: the company whose books it is in.
+    :ivar invoice_date: the day on the document.
+    :ivar accounting_date: the day it counts in the books.
+    :ivar due_date: by when it is to be paid.
+    :ivar currency: ISO 4217 code of three letters.
+    :ivar untaxed_amount: without tax.
+    :ivar tax_amount: all taxes together.
+    :ivar total_amount: with tax.
     :ivar payment_reference: what the payer is asked to quote.
     :ivar origin: the order or contract it came from.
+    :ivar journal_code: short name of the journal it is in.
     :ivar residual_amount: what is still open.
     :ivar taxes: each tax of the document, with base and amount.
+    :ivar lines: its lines; headings and notes are left out.
     :ivar payments: what settled it so far.
+    :ivar reversal_of: the document this one takes back.
+    :ivar reversed_by: the documents which take this one back.
     """
 
     id: Identifier

@@ -45,8 +45,14 @@ class DocumentLine(Contract):
     """One line which carries an amount; headings and notes are left out.
 
     :ivar amount: without tax, in the document's currency.
+    :ivar id: opaque id in Odoo.
+    :ivar description: what was sold or bought.
+    :ivar product: its code, or its name where it has none.
+    :ivar quantity: how much, in ``unit``.
+    :ivar unit: unit of measure.
     :ivar unit_price: before discount.
     :ivar discount: percent.
+    :ivar account_code: the account in the general ledger.
     :ivar taxes: names of the taxes.
     :ivar analytic: percent by analytic accounts, the key being their opaque ids
         joined by commas (one account per plan).
@@ -71,14 +77,30 @@ class Document(Contract):
     Amounts are in ``currency`` and positive for the usual direction of the document.
 
     :ivar id: opaque id in Odoo.
+    :ivar document_type: what it is.
     :ivar direction: ``inbound`` on the sales side, where invoices bring money in;
         ``outbound`` on the purchase side.
+    :ivar state: where it stands in the books.
+    :ivar payment_state: whether and how it was settled.
     :ivar number: empty for a draft which was never numbered.
     :ivar reference: the other side's number, on a vendor bill.
+    :ivar counterparty: the customer or vendor.
+    :ivar legal_entity: the company whose books it is in.
+    :ivar invoice_date: the day on the document.
+    :ivar accounting_date: the day it counts in the books.
+    :ivar due_date: by when it is to be paid.
+    :ivar currency: ISO 4217 code of three letters.
+    :ivar untaxed_amount: without tax.
+    :ivar tax_amount: all taxes together.
+    :ivar total_amount: with tax.
     :ivar payment_reference: what the payer is asked to quote.
     :ivar origin: the order or contract it came from.
+    :ivar journal_code: short name of the journal it is in.
     :ivar residual_amount: what is still open.
+    :ivar lines: its lines; headings and notes are left out.
     :ivar payments: what settled it so far.
+    :ivar reversal_of: the document this one takes back.
+    :ivar reversed_by: the documents which take this one back.
     """
 
     id: Identifier

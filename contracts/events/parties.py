@@ -10,7 +10,13 @@ from ..classification import PERSONAL
 
 
 class LegalEntity(Contract):
-    """The company whose books it is in."""
+    """The company whose books it is in.
+
+    :ivar id: opaque id in Odoo.
+    :ivar name: registered name.
+    :ivar vat: tax id.
+    :ivar country: ISO 3166 code of two letters.
+    """
 
     id: Identifier
     name: Label
@@ -22,8 +28,10 @@ class Counterparty(Contract):
     """The business partner.
 
     :ivar id: opaque id in Odoo.
+    :ivar name: name of the company, or of the person.
     :ivar vat: tax id.
     :ivar reference: the partner's number in our books.
+    :ivar country: ISO 3166 code of two letters.
     """
 
     id: Identifier
@@ -34,7 +42,12 @@ class Counterparty(Contract):
 
 
 class DocumentLink(Contract):
-    """Another document, and how much of it was paid where that applies."""
+    """Another document, and how much of it was paid where that applies.
+
+    :ivar id: opaque id in Odoo.
+    :ivar number: its number, once it has one.
+    :ivar amount: how much of it was paid.
+    """
 
     id: Identifier
     number: Label | None = None
@@ -44,7 +57,11 @@ class DocumentLink(Contract):
 class PaymentLink(Contract):
     """A payment, credit note or entry that settled a part of a document.
 
+    :ivar id: opaque id in Odoo.
+    :ivar reference: its number, or what the payment quotes.
     :ivar amount: its amount in ``currency``, by default the document's.
+    :ivar currency: ISO 4217 code of three letters.
+    :ivar date: its day in the books.
     """
 
     id: Identifier | None = None

@@ -1,7 +1,7 @@
 from typing import NamedTuple
 
 from odoo import api, fields, models, tools
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 from ...contracts import (
     EVENT_TYPES,
@@ -172,6 +172,20 @@ class FinanceSubscription(models.Model):
         result = super().unlink()
         self.env.registry.clear_cache()
         return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_only_unused(self):
+        if (
+            self.env["finance.delivery"]
+            .sudo()
+            .search_count([("subscription_id", "in", self.ids)], limit=1)
+        ):
+            raise UserError(
+                self.env._(
+                    "Events went to this subscription, and their history is kept. "
+                    "Archive it instead."
+                )
+            )
 
     # === BUSINESS METHODS === #
 

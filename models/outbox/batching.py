@@ -269,8 +269,8 @@ def due(env, lane, endpoint_ids, now, in_hand):
         """
         SELECT b.id
           FROM finance_batch b
-         WHERE b.endpoint_id = ANY(%s) AND b.lane = %s AND b.state = 'waiting'
-           AND b.due_at <= %s AND b.id <> ALL(%s)
+         WHERE b.endpoint_id = ANY(%s::int[]) AND b.lane = %s AND b.state = 'waiting'
+           AND b.due_at <= %s AND b.id <> ALL(%s::int[])
            AND NOT EXISTS (
                SELECT 1 FROM finance_batch p
                 WHERE p.subscription_id = b.subscription_id AND p.number < b.number
@@ -345,4 +345,3 @@ def split(env, batch, now):
             now,
             parent_id=batch.id,
         )
-

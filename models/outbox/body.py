@@ -6,6 +6,7 @@ subscription says about version, masks and form.
 
 from dataclasses import dataclass
 from datetime import timezone
+from functools import lru_cache
 
 from ...contracts import (
     CONTENT_TYPE_BATCH,
@@ -81,8 +82,7 @@ def content(row: dict, form: Form, version: int | None) -> tuple[dict, bytes]:
         "type": type_name,
         "subject": row["subject"],
         "time": utc_text(occurred_at),
-        "dataschema": schema_uri(type_name),
-        "dataclass": event_type(type_name).dataclass,
+        **_of_type(type_name),
         "correlationid": row["correlation_id"],
         "causationid": row["causation_id"],
         "partitionkey": row["aggregate"],
@@ -91,6 +91,14 @@ def content(row: dict, form: Form, version: int | None) -> tuple[dict, bytes]:
         "legalentity": str(row["company_id"]),
     }
     return attributes, data
+
+
+@lru_cache(maxsize=512)
+def _of_type(type_name):
+    return {
+        "dataschema": schema_uri(type_name),
+        "dataclass": event_type(type_name).dataclass,
+    }
 
 
 def message(row: dict, form: Form, version: int | None) -> tuple[dict, bytes]:

@@ -44,7 +44,8 @@ BUSY_ENDPOINTS = """
 CLAIM = f"""
     WITH picked AS MATERIALIZED (
         SELECT d.*
-          FROM unnest(%(endpoints)s, %(room)s, %(due)s::timestamp[], %(last)s)
+          FROM unnest(%(endpoints)s::int[], %(room)s::int[], %(due)s::timestamp[],
+                    %(last)s::int[])
                AS endpoint(id, room, due, last)
           -- Whoever was suspended since the run began gets nothing more.
           JOIN finance_endpoint n ON n.id = endpoint.id AND n.state = 'live'
@@ -59,7 +60,7 @@ CLAIM = f"""
                AND d.state = 'waiting'
                AND d.due_at <= %(now)s
                AND (d.due_at, d.id) > (endpoint.due, endpoint.last)
-               AND d.id <> ALL(%(in_hand)s)
+               AND d.id <> ALL(%(in_hand)s::int[])
              ORDER BY d.due_at, d.id
              LIMIT endpoint.room
          ) d
@@ -80,7 +81,7 @@ CLAIM = f"""
            AND b.state IN ('waiting', 'parked', 'dead')
            AND b.due_at IS NOT NULL
            AND b.replay_id IS NOT DISTINCT FROM p.replay_id
-           AND b.id <> ALL(%(in_hand)s)
+           AND b.id <> ALL(%(in_hand)s::int[])
            AND b.id NOT IN (SELECT id FROM picked)
          ORDER BY b.state = 'waiting', b.due_at DESC
          LIMIT 1

@@ -2,10 +2,16 @@
 
 import io
 import json
+import re
 
 from psycopg2 import sql
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_SPECIAL = re.compile(r"[\\\t\n\r\0]")
+_ESCAPES = str.maketrans(
+    # PostgreSQL's text has no NUL.
+    {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\ufffd"}
+)
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def copy_rows(cr, table, columns, rows):
@@ -29,7 +35,9 @@ def _line(row):
 def _value(value):
     if value is None:
         return "\\N"
-    if isinstance(value, (dict, list)):
-        value = json.dumps(value, ensure_ascii=False)
-    # PostgreSQL's text has no NUL.
-    return str(value).replace("\0", "\ufffd").translate(_ESCAPES)
+    kind = value.__class__
+    if kind is int or kind is float:
+        return repr(value)
+    if kind is not str:
+        value = _encode(value) if kind in (dict, list) else str(value)
+    return value.translate(_ESCAPES) if _SPECIAL.search(value) else value

@@ -155,7 +155,7 @@ class Dispatcher:
             finally:
                 cr.rollback()
                 cr.execute(
-                    "SELECT pg_advisory_unlock(%s, id) FROM unnest(%s) AS id",
+                    "SELECT pg_advisory_unlock(%s, id) FROM unnest(%s::int[]) AS id",
                     [self._lock_class, list(self._routes)],
                 )
 

@@ -3,7 +3,7 @@ import logging
 
 from psycopg2.extras import execute_values
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
@@ -170,8 +170,9 @@ class FinanceDelivery(models.Model):
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
         deliveries = self.filtered(
-            lambda delivery: delivery.state
-            in ("waiting", "parked", "dead", "cancelled")
+            lambda delivery: (
+                delivery.state in ("waiting", "parked", "dead", "cancelled")
+            )
         )
         if not deliveries:
             raise UserError(

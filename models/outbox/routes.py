@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytz
 
+from ...signing import Signer
 from ...transport import (
     BREAKER_WINDOW_SECONDS,
     HALF_OPEN,
@@ -20,7 +21,6 @@ from ...transport import (
 )
 from ...transport.engine import Destination
 from ...transport.http import HttpOptions
-from ...signing import Signer
 from .. import clock, constants
 
 USER_AGENT = "finance-hub/1"

@@ -1,105 +1,261 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-from datetime import date, datetime, timezone
-from decimal import Decimal
+import copy
+import json
 from typing import Annotated, Literal
 
+import pytest
 from finance_hub.contracts import (
+    CONFIDENTIAL,
     EVENT_TYPES,
+    PERSONAL,
     Contract,
+    ContractError,
+    EventType,
+    event_type,
+    json_schema,
+    mask_data,
+    validate,
+    validate_data,
 )
 from finance_hub.contracts.base import (
     CurrencyCode,
-    Description,
     Identifier,
     Label,
     Money,
     PlainDate,
     PositiveMoney,
-    Quantity,
     UtcDateTime,
 )
+from finance_hub.contracts.classification import mask_model
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from payloads import payloads
+from pydantic import Field
 
 NAMES = sorted(EVENT_TYPES)
-POSTED = "finance.invoice.posted.v1"
+POSTED = "finance.invoice.posted.v2"
 
 
-# === DATA OF EVERY TYPE === #
-
-_words = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=8)
-_amounts = st.decimals(Decimal("0.01"), Decimal(999999), places=2)
-_moments = st.datetimes(timezones=st.just(timezone.utc))
-_VALUES = {str: _words, Decimal: _amounts, date: st.dates(), datetime: _moments}
-
-
-def data_of(model):
-    """Return a strategy of data which fits a contract, on the wire's names."""
-    fields = {}
-    optional = {}
-    for name, field in model.model_fields.items():
-        annotation = field.annotation
-        for item in field.metadata:
-            annotation = Annotated[annotation, item]
-        values = st.deferred(lambda annotation=annotation: values_of(annotation))
-        kind = fields if field.is_required() else optional
-        kind[field.alias or name] = values
-    return st.fixed_dictionaries(fields, optional=optional)
+def texts_of(value):
+    """Yield every text in a value, at any depth."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from texts_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_of(item)
+    elif isinstance(value, str):
+        yield value
 
 
-_KNOWN = {
-    Identifier: _words,
-    Label: _words,
-    Description: _words,
-    CurrencyCode: st.sampled_from(["EUR", "USD", "JPY"]),
-    Money: _amounts.map(lambda value: format(value, "f")),
-    PositiveMoney: _amounts.map(lambda value: format(value, "f")),
-    Quantity: _amounts.map(lambda value: format(value, "f")),
-    PlainDate: st.dates().map(date.isoformat),
-    UtcDateTime: st.just("2026-02-10T08:15:00Z"),
+# === EVERY TYPE === #
+
+
+@settings(max_examples=8)
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data(), personal=st.booleans(), confidential=st.booleans())
+def test_masked_data_fits_its_contract(name, data, personal, confidential):
+    payload = data.draw(payloads(name))
+    before = copy.deepcopy(payload)
+    masked = mask_data(name, payload, personal=personal, confidential=confidential)
+    assert payload == before
+    assert (masked is payload) == (not (personal or confidential))
+    fits = validate_data(name, masked)
+    again = mask_data(name, fits, personal=personal, confidential=confidential)
+    assert again == masked
+    assert_nothing_is_left(json_schema(name), masked, personal, confidential)
+
+
+def assert_nothing_is_left(schema, data, personal, confidential, definitions=None):
+    """Walk by the published schema, which knows nothing of how masking works."""
+    definitions = definitions or schema.get("$defs", {})
+    hidden = {"personal"} if personal else set()
+    hidden |= {"confidential"} if confidential else set()
+    for name, value in data.items():
+        field = schema["properties"][name]
+        if field.get("x-classification") in hidden:
+            assert name in schema["required"]
+            assert value in ("***", "XXX", "0", "1", 0, 1, False, [], {}) or value in (
+                "1970-01-01",
+                "1970-01-01T00:00:00Z",
+            )
+            continue
+        for part in (field, *field.get("anyOf", ()), field.get("items", {})):
+            if "$ref" in part:
+                inner = definitions[part["$ref"].rpartition("/")[2]]
+                for item in value if isinstance(value, list) else [value]:
+                    assert_nothing_is_left(
+                        inner, item, personal, confidential, definitions
+                    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dataclass_is_the_highest_of_the_schema(name):
+    text = json.dumps(json_schema(name))
+    entry = event_type(name)
+    if '"x-classification": "personal"' in text:
+        assert entry.dataclass in ("personal", "restricted")
+    elif '"x-classification": "confidential"' in text:
+        assert entry.dataclass in ("confidential", "restricted")
+    else:
+        assert entry.dataclass in ("internal", "confidential", "restricted")
+
+
+# === DOCUMENTS === #
+
+
+def test_a_document_without_personal_data():
+    sample = EVENT_TYPES[POSTED].sample
+    masked = mask_data(POSTED, sample, personal=True)
+    assert masked["counterparty"] == {"id": "42", "name": "***", "country": "BE"}
+    assert "payment_reference" not in masked
+    assert masked["number"] == sample["number"]
+    assert masked["total_amount"] == sample["total_amount"]
+    (line,) = masked["lines"]
+    assert "description" not in line and line["unit_price"] == "100.00"
+
+
+def test_a_document_without_confidential_data():
+    masked = mask_data(POSTED, EVENT_TYPES[POSTED].sample, confidential=True)
+    (line,) = masked["lines"]
+    assert set(line) == {
+        "description",
+        "quantity",
+        "unit",
+        "amount",
+        "tax_amount",
+        "taxes",
+    }
+    assert masked["counterparty"]["name"] == "Azure Interior"
+
+
+def test_both_leave_no_name():
+    masked = mask_data(
+        POSTED, EVENT_TYPES[POSTED].sample, personal=True, confidential=True
+    )
+    assert not {"Azure Interior", "BE0477472701", "100.00", "400000"} & set(
+        texts_of(masked)
+    )
+
+
+def test_an_unknown_type():
+    with pytest.raises(ContractError):
+        mask_data("finance.nothing.v1", {}, personal=True)
+
+
+# === SCHEMA === #
+
+
+def test_schemas_say_it_on_the_property():
+    schema = json_schema(POSTED)
+    line = schema["$defs"]["DocumentLine"]["properties"]
+    party = schema["$defs"]["Counterparty"]["properties"]
+    assert party["name"]["x-classification"] == "personal"
+    assert party["vat"]["x-classification"] == "personal"
+    assert line["unit_price"]["x-classification"] == "confidential"
+    assert line["analytic"]["x-classification"] == "confidential"
+    assert "x-classification" not in line["amount"]
+    assert "x-classification" not in json.dumps(party["vat"]["anyOf"])
+
+
+# === ANY CONTRACT === #
+
+
+class Inner(Contract):
+    id: Identifier
+    name: Annotated[Label, PERSONAL]
+
+
+class Other(Contract):
+    code: Identifier
+    price: Annotated[Money, CONFIDENTIAL]
+
+
+class Everything(Contract):
+    text: Annotated[Label, PERSONAL]
+    currency: Annotated[CurrencyCode, PERSONAL]
+    amount: Annotated[Money, CONFIDENTIAL]
+    positive: Annotated[PositiveMoney, CONFIDENTIAL]
+    day: Annotated[PlainDate, PERSONAL]
+    moment: Annotated[UtcDateTime, PERSONAL]
+    count: Annotated[int, Field(ge=1), CONFIDENTIAL]
+    yes: Annotated[bool, CONFIDENTIAL]
+    labels: Annotated[list[Label], PERSONAL]
+    klass: Annotated[Label, PERSONAL, Field(alias="class")]
+    whole: Annotated[Inner, CONFIDENTIAL] | None = None
+    by_key: dict[Label, Inner] = {}
+    either: list[Inner | Other] = []
+    several: list[list[Inner]] = []
+
+
+EVERYTHING = {
+    "text": "t",
+    "currency": "EUR",
+    "amount": "5.00",
+    "positive": "5.00",
+    "day": "2026-01-31",
+    "moment": "2026-01-31T09:30:00Z",
+    "count": 5,
+    "yes": True,
+    "labels": ["l"],
+    "class": "c",
+    "whole": {"id": "1", "name": "n"},
+    "by_key": {"k": {"id": "1", "name": "n"}},
+    "either": [{"id": "1", "name": "n"}, {"code": "1", "price": "2.00"}],
+    "several": [[{"id": "1", "name": "n"}], []],
 }
 
 
-def values_of(annotation):
-    origin = getattr(annotation, "__origin__", None)
-    metadata = getattr(annotation, "__metadata__", ())
-    if annotation in _KNOWN:
-        return _KNOWN[annotation]
-    if metadata:
-        bounds = {}
-        for item in metadata:
-            for part in (item, *getattr(item, "metadata", ())):
-                bounds |= {
-                    key: getattr(part, key)
-                    for key in ("ge", "le")
-                    if hasattr(part, key)
-                }
-        if origin is int or bounds:
-            return st.integers(bounds.get("ge", 0), bounds.get("le", 999))
-        for known, strategy in _KNOWN.items():
-            # The same type with a marker around it.
-            if (
-                known.__origin__ is origin
-                and metadata[: len(known.__metadata__)] == known.__metadata__
-            ):
-                return strategy
-        return values_of(origin)
-    from typing import get_args, get_origin
+def test_every_kind_of_field():
+    validate(Everything, EVERYTHING, "It")
+    masked = mask_model(Everything, EVERYTHING, True, True)
+    assert masked == {
+        "text": "***",
+        "currency": "XXX",
+        "amount": "0",
+        "positive": "1",
+        "day": "1970-01-01",
+        "moment": "1970-01-01T00:00:00Z",
+        "count": 1,
+        "yes": False,
+        "labels": [],
+        "class": "***",
+        "by_key": {"k": {"id": "1", "name": "***"}},
+        "either": [{"id": "1", "name": "***"}, {"code": "1", "price": "0"}],
+        "several": [[{"id": "1", "name": "***"}], []],
+    }
+    validate(Everything, masked, "It")
 
-    if get_origin(annotation) is Literal:
-        return st.sampled_from(get_args(annotation))
-    if get_origin(annotation) is list:
-        return st.lists(values_of(get_args(annotation)[0]), max_size=2)
-    if get_origin(annotation) is dict:
-        key, value = map(values_of, get_args(annotation))
-        return st.dictionaries(key, value, max_size=2)
-    if get_args(annotation):
-        return st.one_of(*(values_of(part) for part in get_args(annotation)))
-    if annotation is type(None):
-        return st.none()
-    if annotation is bool:
-        return st.booleans()
-    if annotation is int:
-        return st.integers(0, 999)
-    if isinstance(annotation, type) and issubclass(annotation, Contract):
-        return data_of(annotation)
-    return _VALUES[annotation]
+
+def test_only_the_class_that_is_asked_for():
+    masked = mask_model(Everything, EVERYTHING, False, True)
+    assert masked["text"] == "t" and masked["by_key"] == EVERYTHING["by_key"]
+    assert "whole" not in masked and masked["either"][1]["price"] == "0"
+
+
+def test_what_no_value_can_stand_in_for_is_refused():
+    class Odd(Contract):
+        state: Annotated[Literal["open", "closed"], PERSONAL]
+
+    with pytest.raises(TypeError, match="optional"):
+        mask_model(Odd, {"state": "open"}, True, False)
+
+
+def test_a_declared_dataclass_only_raises():
+    def declared(**values):
+        return EventType(
+            object="thing",
+            verb="done",
+            title="Thing",
+            description="Sent.",
+            model=Inner,
+            sample={},
+            owner="Nobody",
+            **values,
+        ).dataclass
+
+    assert declared() == "personal"
+    assert declared(dataclass="internal") == "personal"
+    assert declared(dataclass="restricted") == "restricted"
+    with pytest.raises(ValueError, match="secretive"):
+        declared(dataclass="secretive")

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 
+import http_message_signatures as hms
 import pytest
 from finance_hub.signing import (
     MessageSigner,
@@ -21,8 +22,6 @@ from finance_hub.signing import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-
-hms = pytest.importorskip("http_message_signatures")
 
 # The request of RFC 9421, appendix B.2, and the keys of B.1.
 URL = "https://example.com/foo?param=Value&Pet=dog"
