@@ -26,6 +26,8 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "latest.json"
 #: A database like that of the benchmarks, before any load, to make copies of.
 BASE_DATABASE = f"{BENCH_DATABASE}_base"
+#: Jobs of references that may run at once.
+BENCH_JOBS = 4
 #: Pairs of measurements of each figure.
 RUNS = 3
 #: Seconds until a benchmark that makes no progress gives up.
@@ -356,13 +358,11 @@ class Probe:
 def _channels() -> str:
     """The hub's own channels, and one for the jobs that are references.
 
-    The root takes four at a time, so that neither is held back by it.
+    The root takes at least as many at a time, so that they are not held back by it.
     """
-    parts = [
-        "root:4" if part.startswith("root:") else part
-        for part in QUEUE_JOB_CHANNELS.split(",")
-    ]
-    return ",".join([*parts, "root.bench:4"])
+    root, *others = QUEUE_JOB_CHANNELS.split(",")
+    capacity = max(BENCH_JOBS, int(root.removeprefix("root:")))
+    return ",".join([f"root:{capacity}", *others, f"root.bench:{BENCH_JOBS}"])
 
 
 class Bench:
@@ -381,6 +381,7 @@ class Bench:
         self.receiver = system_receiver(self.settings, BENCH)
         self.sink = Sink(self.settings)
         self._number = 0
+        self._endpoints: list[Endpoint] = []
         #: What benchmarks that are measured together keep for each other.
         self.measured: dict = {}
         self._extra_databases: list[str] = []
@@ -513,7 +514,9 @@ class Bench:
                 "timeout": timeout,
             },
         )
-        return Endpoint(number, path)
+        made = Endpoint(number, path)
+        self._endpoints.append(made)
+        return made
 
     def subscribe(self, *endpoints: Endpoint, lane: str | None = None) -> None:
         """Send invoices that are posted to these endpoints, and to no others."""
@@ -621,6 +624,12 @@ class Bench:
             loader.suspend([endpoint.id for endpoint in endpoints])
             self.idle(ending=True)
             loader.forget_deliveries()
+
+    def recover(self) -> None:
+        """Leave nothing behind of a benchmark that failed."""
+        self.subscribe()
+        self.admin.call("finance.bench", "set_job_per_event", False)
+        self.forget(self._endpoints)
 
     def idle(self, timeout: float = 90, *, ending: bool = False) -> None:
         """Wait until no job runs or is about to.

@@ -6,6 +6,7 @@ which the addon gains later is filled as the addon itself fills it.
 """
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg2
@@ -20,6 +21,47 @@ CHUNK = 250_000
 #: Real events that stand model, and where made-up documents are numbered from.
 _TYPE = "finance.invoice.posted.v1"
 _DOCUMENTS = 500_000_000
+
+
+def _identifier(version: str) -> str:
+    """An expression for a UUID: unique, and cheap to keep an index of."""
+    return f"%(mark)s || '-0000-{version}-8000-' || lpad(to_hex(n), 12, '0')"
+
+
+# === WHAT IS DIFFERENT IN EACH ROW === #
+# Expressions over ``n``, the number of the row in its chunk.
+_NOW = "now() AT TIME ZONE 'UTC'"
+_DOCUMENT = "'invoice/' || %(mark)s || (n - 1) / %(per)s"
+_DONE = "n %% 100 < %(done)s"
+_MODELS = {"finance_event": "event", "finance_delivery": "delivery"}
+_EVENT = {
+    "id": "%(first)s + n",
+    "event_id": _identifier("5000"),
+    "correlation_id": _identifier("4000"),
+    "aggregate": _DOCUMENT,
+    "subject": _DOCUMENT,
+    "sequence": "(n - 1) %% %(per)s + 1",
+    "label": "'INV/' || %(mark)s || '/' || n",
+    "res_id": "%(documents)s + n",
+    "occurred_at": _NOW,
+}
+_SMALL = {"data": "'{}'"}
+_DELIVERY = {
+    "event_id": "%(first)s + n",
+    "endpoint_id": (
+        "(%(endpoints)s::int[])[1 + n %% cardinality(%(endpoints)s::int[])]"
+    ),
+    "aggregate": _DOCUMENT,
+    "state": f"CASE WHEN {_DONE} THEN 'delivered' ELSE 'waiting' END",
+    "created_at": _NOW,
+    "due_at": _NOW,
+    "delivered_at": f"CASE WHEN {_DONE} THEN {_NOW} END",
+    "attempt_count": f"CASE WHEN {_DONE} THEN 1 ELSE 0 END",
+    "throttle_count": "0",
+    "last_status": f"CASE WHEN {_DONE} THEN 200 END",
+    "last_error": "NULL",
+    "exception_id": "NULL",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +80,8 @@ class Loader:
     """
 
     def __init__(self, settings: Settings, database: str):
+        self._settings = settings
+        self._database = database
         self._connection = psycopg2.connect(
             host=str(settings.pg_socket),
             port=settings.pg_port,
@@ -103,88 +147,66 @@ class Loader:
         :param per_document: events of one document, which are sent in order
         :param small: leave the events' content out: for what never reads it
         """
-        for start in range(0, count, CHUNK):
-            self._chunk(
-                model,
-                min(CHUNK, count - start),
-                endpoints,
-                lane,
-                delivered,
-                per_document,
-                small,
-            )
-
-    def _chunk(self, model, count, endpoints, lane, delivered, per_document, small):
-        # Eight hexadecimal digits that no other chunk has, for unique texts.
-        mark = secrets.token_hex(4)
+        columns = {
+            table: self._columns(table)
+            for table in ("finance_event", "finance_delivery")
+        }
+        numbered = columns["finance_delivery"].get("lane", "").startswith("int")
+        changed = {
+            "finance_event": _EVENT | (_SMALL if small else {}),
+            "finance_delivery": _DELIVERY
+            | ({"lane": "%(lane_number)s"} if numbered else {"lane": "%(lane)s"}),
+        }
         values = {
-            "mark": mark,
-            "count": count,
-            "per": per_document,
             "event": model.event,
             "delivery": model.delivery,
             "endpoints": endpoints,
+            "per": per_document,
             "documents": _DOCUMENTS,
             # Of each hundred deliveries this many are done.
             "done": round(delivered * 100),
             "lane": lane,
             "lane_number": LANES.index(lane),
         }
-        self._run("BEGIN")
-        ((first,),) = self._run("SELECT last_value FROM finance_event_id_seq")
-        values["first"] = first
-        self._insert("finance_event", self._event(small), _EVENT_SOURCE, values)
-        self._insert("finance_delivery", self._delivery(), _DELIVERY_SOURCE, values)
-        self._run("COMMIT")
+        chunks = []
+        for start in range(0, count, CHUNK):
+            size = min(CHUNK, count - start)
+            # The ids before these are taken; nobody else gets these.
+            ((last,),) = self._run(
+                "SELECT setval('finance_event_id_seq', last_value + %s) "
+                "FROM finance_event_id_seq",
+                [size],
+            )
+            # Eight hexadecimal digits that no other chunk has, for unique texts.
+            mark = secrets.token_hex(4)
+            chunks.append({**values, "count": size, "first": last - size, "mark": mark})
 
-    def _insert(self, table: str, changed: dict, source: str, values: dict) -> None:
-        columns = self._columns(table)
-        chosen = {name: changed.get(name, f"model.{name}") for name in columns}
+        def insert(loader: Loader, table: str) -> None:
+            for chunk in chunks:
+                loader._insert(table, columns[table], changed[table], chunk)
+
+        # The two tables at once, as there are two cores.
+        with (
+            Loader(self._settings, self._database) as other,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            events = pool.submit(insert, other, "finance_event")
+            insert(self, "finance_delivery")
+            events.result()
+
+    def _insert(
+        self, table: str, columns: dict, changed: dict[str, str], values: dict
+    ) -> None:
+        names = ["id"] if "id" in changed else []
+        names += columns
+        chosen = {name: changed.get(name, f"model.{name}") for name in names}
         self._run(
             f"INSERT INTO {table} ({', '.join(chosen)}) "
-            f"SELECT {', '.join(chosen.values())} FROM {source}",
+            f"SELECT {', '.join(chosen.values())} "
+            f"FROM json_populate_record(NULL::{table}, %({_MODELS[table]})s) model, "
+            "generate_series(1, %(count)s) n ORDER BY n",
             values,
         )
-
-    @staticmethod
-    def _event(small: bool) -> dict[str, str]:
-        document = "'invoice/' || %(mark)s || (n - 1) / %(per)s"
-        changed = {
-            "event_id": _identifier("5000"),
-            "correlation_id": _identifier("4000"),
-            "aggregate": document,
-            "subject": document,
-            "sequence": "(n - 1) %% %(per)s + 1",
-            "label": "'INV/' || %(mark)s || '/' || n",
-            "res_id": "%(documents)s + n",
-            "occurred_at": "now() AT TIME ZONE 'UTC'",
-        }
-        if small:
-            changed["data"] = "'{}'"
-        return changed
-
-    def _delivery(self) -> dict[str, str]:
-        now = "now() AT TIME ZONE 'UTC'"
-        done = "e.id %% 100 < %(done)s"
-        number = self._columns("finance_delivery").get("lane", "").startswith("int")
-        return {
-            "event_id": "e.id",
-            "endpoint_id": (
-                "(%(endpoints)s::int[])"
-                "[1 + (e.id - %(first)s) %% cardinality(%(endpoints)s::int[])]"
-            ),
-            "aggregate": "e.aggregate",
-            "lane": "%(lane_number)s" if number else "%(lane)s",
-            "state": f"CASE WHEN {done} THEN 'delivered' ELSE 'waiting' END",
-            "created_at": now,
-            "due_at": now,
-            "delivered_at": f"CASE WHEN {done} THEN {now} END",
-            "attempt_count": f"CASE WHEN {done} THEN 1 ELSE 0 END",
-            "throttle_count": "0",
-            "last_status": f"CASE WHEN {done} THEN 200 END",
-            "last_error": "NULL",
-            "exception_id": "NULL",
-        }
 
     def settle(self) -> None:
         """Let PostgreSQL know what the tables hold, as its own daemon does in time."""
@@ -210,18 +232,3 @@ class Loader:
     def forget_deliveries(self) -> None:
         """Empty the table of deliveries, and all that hangs on them."""
         self._run("TRUNCATE finance_delivery CASCADE")
-
-
-def _identifier(version: str) -> str:
-    """An expression for a UUID: unique, and cheap to keep an index of."""
-    return f"%(mark)s || '-0000-{version}-8000-' || lpad(to_hex(n), 12, '0')"
-
-
-_EVENT_SOURCE = (
-    "json_populate_record(NULL::finance_event, %(event)s) model, "
-    "generate_series(1, %(count)s) n ORDER BY n"
-)
-_DELIVERY_SOURCE = (
-    "json_populate_record(NULL::finance_delivery, %(delivery)s) model, "
-    "finance_event e WHERE e.id > %(first)s ORDER BY e.id"
-)

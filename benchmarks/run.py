@@ -2,12 +2,12 @@
 """Measure the hub against its references, all in one run: ``make bench``.
 
 The figures go to ``benchmarks/results/latest.json``; those of benchmarks that were
-not run stay as they are. With QUICK=1 the loads are small, to see whether everything
-works: such figures mean nothing and go to ``quick.json`` in the state folder.
+not run stay as they are. With ``--quick`` (``make bench QUICK=1``) the loads are small,
+to see whether everything works: such figures mean nothing, are marked, and go to
+``quick.json`` in the state folder.
 """
 
 import argparse
-import os
 import sys
 import time
 import traceback
@@ -56,6 +56,7 @@ def _run(bench: Bench, names: list[str]) -> tuple[list[Figure], list[str]]:
             # One that fails must not cost the others their figures.
             traceback.print_exc()
             failed.append(name)
+            bench.recover()
         print(f"  took {time.monotonic() - began:.0f} s", flush=True)
     return figures, failed
 
@@ -63,12 +64,7 @@ def _run(bench: Bench, names: list[str]) -> tuple[list[Figure], list[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS))
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        default=os.environ.get("QUICK", "") not in ("", "0"),
-        help="small loads, to see whether everything works",
-    )
+    parser.add_argument("--quick", action="store_true", help="small loads")
     parser.add_argument("--results", type=Path, help="the result file")
     options = parser.parse_args()
     names = options.names or list(BENCHMARKS)

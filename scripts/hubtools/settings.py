@@ -84,7 +84,8 @@ VARIABLES = {
         "(default: 8049, and the next)"
     ),
     "HUB_SYSTEM_RECEIVER_PORT": (
-        "HTTP port of the receiver of system tests and benchmarks (default: 8059)"
+        "HTTP port of the receiver of system tests and benchmarks (default: 8059; "
+        "benchmarks take the next, too)"
     ),
     "HUB_WORKERS": "HTTP workers of Odoo (default: 4)",
     "HUB_DB": "name of the demo database (default: finance_hub_demo)",
