@@ -103,6 +103,15 @@ _ALL = (
         "Read the answer in the attempt log, correct what it names, then retry.",
     ),
     _code(
+        "T-AUTH",
+        "Could not get access",
+        "Integration operations",
+        "high",
+        _HOURS[2],
+        _RETRIED,
+        "Correct the authentication credential of the endpoint, then retry.",
+    ),
+    _code(
         "T-REDIRECT",
         "Answered with a redirect",
         "Integration operations",

@@ -1,4 +1,5 @@
 # Imported in the order of the way of the data.
+from . import waking
 from . import connector
 from . import capture
 from . import outbox

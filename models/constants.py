@@ -11,9 +11,6 @@ GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
 # A dispatcher job claims work for this long, then hands over to a new job, well
 # below Odoo's default limit_time_cpu (60 s) and limit_time_real (120 s).
 DISPATCH_BUDGET = timedelta(seconds=20)
-# A claim that nobody recorded after this long belongs to a dead dispatcher. Must
-# exceed the budget plus the longest request timeout an endpoint may have (30 s).
-LEASE_DURATION = timedelta(seconds=90)
 # Rows in hand per endpoint, as a multiple of its requests at a time: enough to keep
 # its lanes busy while more is claimed, few enough to leave others their share. More
 # is claimed when half of them are done.
@@ -26,13 +23,40 @@ MAX_CONCURRENCY = 200
 DEFAULT_TIMEOUT = 20
 MAX_TIMEOUT = 30
 # First key of the session advisory locks which give one dispatcher sole use of an
-# endpoint; the second key is the endpoint's id.
-ENDPOINT_LOCK_CLASS = 0x66_68_75_62 % (2**31)  # "fhub"
+# endpoint in one lane (the lane's number is added); the second key is the endpoint's
+# id.
+ENDPOINT_LOCK_CLASS = 0x66_68_75_60  # "fhu`"
 # A retry due within this horizon gets a job with an ETA of its own; later ones are
 # found by the sweep.
 WAKE_HORIZON = timedelta(minutes=10)
 # ETAs are rounded up to this, so that many retries share one wake-up.
 WAKE_BUCKET = timedelta(seconds=1)
+# How long a delivery waits that found a predecessor of its document still in the
+# hands of another lane's dispatcher.
+BEHIND_PAUSE = timedelta(seconds=1)
+# Most events per second that an endpoint can be limited to, and the largest burst.
+MAX_RATE = 100_000
+# Days of failure without a success after which an endpoint is suspended, unless it
+# says otherwise, and the shares of that time at which its owner is told.
+DEFAULT_SUSPEND_AFTER_DAYS = 5
+MAX_SUSPEND_AFTER_DAYS = 90
+SUSPEND_NOTICES = (50, 70, 90)
+
+# === LANES === #
+# In order of urgency. Each has a job channel and a dispatcher of its own.
+LANES = ("critical", "standard", "bulk")
+
+# === BATCHES === #
+DEFAULT_BATCH_COUNT = 100
+MAX_BATCH_COUNT = 1000
+DEFAULT_BATCH_SECONDS = 60
+MAX_BATCH_SECONDS = 24 * 3600
+# Events in one batch file; what is more goes into further files of the same run.
+BATCH_FILE_MAX_EVENTS = 10_000
+
+# Answers that refuse the content of a batch: it is sent again in two halves, until
+# what can't be taken is alone.
+BATCH_SPLIT_STATUSES = frozenset({400, 413, 415, 422})
 
 # === INBOX === #
 # Largest body accepted from outside, before anything is parsed.
@@ -52,5 +76,8 @@ SUSPENDED_RETRY_AFTER = 300
 # === SCREENS === #
 # Characters of a payload or body shown inline; the whole can be downloaded.
 PREVIEW_CHARS = 20_000
+# Latest events on which a subscription is tried out, and how many are listed.
+PREVIEW_EVENTS = 500
+PREVIEW_LINES = 8
 # Further arrivals of one message that its screen lists.
 MAX_DUPLICATES_SHOWN = 100

@@ -4,6 +4,7 @@ from . import test_inbound
 from . import test_commands
 from . import test_exceptions
 from . import test_connector
+from . import test_contract_versions
 from . import test_access
 from . import test_trace
 from . import test_tours

@@ -238,14 +238,14 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
     def verbs_of(self, record):
         return [event.type.split(".")[2] for event in self.events_of(record)]
 
-    def dispatch(self):
+    def dispatch(self, lane="standard"):
         """Run a dispatcher inside the test's transaction.
 
         :return: its statistics
         """
         self.end_transaction()
         with self.enter_registry_test_mode():
-            dispatcher = Dispatcher(self.env.registry, threads=False)
+            dispatcher = Dispatcher(self.env.registry, lane, threads=False)
             return dispatcher.run()
 
     def receiver(self):

@@ -17,7 +17,7 @@ class TestCapture(FinanceHubCommon):
     def test_posting_writes_one_event(self):
         invoice = self.make_invoice()
         event = self.events_of(invoice)
-        self.assertEqual(event.mapped("type"), ["finance.invoice.posted.v1"])
+        self.assertEqual(event.mapped("type"), ["finance.invoice.posted.v2"])
         self.assertFalse(event.problem)
         self.assertEqual(event.label, invoice.name)
         self.assertEqual(event.company_id, self.company)
@@ -72,7 +72,7 @@ class TestCapture(FinanceHubCommon):
         for move_type, expected in payload.OBJECTS.items():
             move = self.make_invoice(move_type=move_type)
             self.assertEqual(
-                self.events_of(move).type, f"finance.{expected}.posted.v1", move_type
+                self.events_of(move).type, f"finance.{expected}.posted.v2", move_type
             )
         entry = self.env["account.move"].create({"move_type": "entry"})
         self.assertFalse(self.events_of(entry))
@@ -245,7 +245,7 @@ class TestCapture(FinanceHubCommon):
                 "cancelled",
                 "reset_to_draft",
             ):
-                self.assertIn(f"finance.{kind}.{verb}.v1", EVENT_TYPES)
+                self.assertIn(f"finance.{kind}.{verb}.v2", EVENT_TYPES)
 
     # === ROUTING === #
 

@@ -538,8 +538,11 @@ class TestConfiguration(ConnectorCase):
             self.assertFalse(routed(), values)
             record.write(back)
             self.assertTrue(routed(), back)
-        subscription.unlink()
-        self.assertFalse(routed())
+        with self.assertRaisesRegex(UserError, "Archive it instead"):
+            subscription.unlink()
+        unused = subscription.copy()
+        unused.unlink()
+        self.assertFalse(unused.exists())
 
 
 @tagged("post_install", "-at_install")

@@ -12,6 +12,7 @@ from ..base import (
     Money,
     PlainDate,
 )
+from ..classification import PERSONAL
 from .event_type import EventType
 from .parties import (
     CANONICAL_STATE,
@@ -29,10 +30,17 @@ class Payment(Contract):
     :ivar id: opaque id in Odoo.
     :ivar number: empty before it has one.
     :ivar direction: ``inbound`` is money received, ``outbound`` money paid.
+    :ivar state: where it stands.
     :ivar amount: never negative; the direction is beside it.
+    :ivar currency: ISO 4217 code of three letters.
+    :ivar date: its day in the books.
+    :ivar method: how it is paid.
     :ivar reference: what the payment quotes.
     :ivar end_to_end_id: what travels through the banks (ISO 20022 ``EndToEndId``).
     :ivar provider_ref: the payment provider's id.
+    :ivar counterparty: who pays or is paid.
+    :ivar legal_entity: the company whose books it is in.
+    :ivar journal_code: short name of the journal it is in.
     :ivar documents: what it settles, with the amounts.
     :ivar reason: why it was rejected or cancelled.
     """
@@ -48,14 +56,14 @@ class Payment(Contract):
     currency: CurrencyCode
     date: PlainDate
     method: Label | None = None
-    reference: Label | None = None
+    reference: Annotated[Label, PERSONAL] | None = None
     end_to_end_id: Label | None = None
     provider_ref: Label | None = None
     counterparty: Counterparty | None = None
     legal_entity: LegalEntity | None = None
     journal_code: Label | None = None
     documents: list[DocumentLink] = []
-    reason: Description | None = None
+    reason: Annotated[Description, PERSONAL] | None = None
 
 
 def _sample(state: str, **changes: Any) -> dict[str, Any]:

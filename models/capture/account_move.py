@@ -4,7 +4,7 @@ from odoo import api, fields, models
 
 from . import payload
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 
 
 class AccountMove(models.Model):

@@ -17,6 +17,8 @@ OBJECTS = {
 }
 # Odoo's states, where the contracts spell them otherwise.
 STATES = {"cancel": "cancelled", "canceled": "cancelled"}
+# How a tax is computed, where the contracts have a word for it.
+TAX_KINDS = {"percent", "fixed", "division", "group"}
 
 
 def legal_entity(company):
@@ -69,6 +71,7 @@ def document(move):
         "payment_reference": move.payment_reference or None,
         "origin": move.invoice_origin or None,
         "journal_code": move.journal_id.code or None,
+        "taxes": _taxes(move, digits),
         "lines": [
             _line(line, digits)
             for line in move.invoice_line_ids
@@ -123,12 +126,55 @@ def _line(line, digits):
         "discount": quantity_string(line.discount) if line.discount else None,
         "account_code": line.account_id.code or None,
         "amount": money_string(line.price_subtotal, digits),
-        "taxes": [tax.name for tax in line.tax_ids],
+        "tax_amount": money_string(line.price_total - line.price_subtotal, digits),
+        "taxes": [_tax(tax) for tax in line.tax_ids],
         "analytic": {
             accounts: quantity_string(percent)
             for accounts, percent in (line.analytic_distribution or {}).items()
         },
     }
+
+
+def _tax(tax):
+    """Return an ``account.tax`` as contracts.events.invoice.LineTax."""
+    kind = tax.amount_type
+    return {
+        "id": str(tax.id),
+        "name": tax.name,
+        "amount_type": kind if kind in TAX_KINDS else "other",
+        # A group has no rate of its own, neither has a formula.
+        "rate": quantity_string(tax.amount)
+        if kind in TAX_KINDS and kind != "group"
+        else None,
+    }
+
+
+def _taxes(move, digits):
+    """Return each tax of a document with base and amount, in its currency.
+
+    They are summed up from the entry's lines: a tax stands on the lines it is
+    computed on, which are tax lines, too, where a tax is part of the next one's base.
+    Taxes which come to nothing (exempt, reverse charge) have a base just the same.
+    """
+    sums = {}
+    for line in move.line_ids:
+        amount = line.amount_currency * move.direction_sign
+        taxes = line.tax_ids
+        if any(tax.amount_type == "group" for tax in taxes):
+            taxes = taxes.flatten_taxes_hierarchy()
+        for tax in taxes:
+            sums.setdefault(tax, [0.0, 0.0])[0] += amount
+        if line.tax_line_id:
+            sums.setdefault(line.tax_line_id, [0.0, 0.0])[1] += amount
+    return [
+        {
+            **_tax(tax),
+            "group": tax.tax_group_id.name or None,
+            "base": money_string(base, digits),
+            "amount": money_string(amount, digits),
+        }
+        for tax, (base, amount) in sums.items()
+    ]
 
 
 def _link(move):

@@ -141,7 +141,7 @@ class FinanceConnector(models.Model):
         exceptions = counts("finance.exception", [("is_open", "=", True)])
         messages = counts("finance.message", [("state", "=", "received")])
         deliveries = counts(
-            "finance.delivery", [("state", "in", ("waiting", "sending"))]
+            "finance.delivery", [("state", "in", ("waiting", "parked"))]
         )
         for connector in self:
             connector.exception_count = exceptions.get(connector.id, 0)

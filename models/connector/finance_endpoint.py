@@ -1,3 +1,5 @@
+import pytz
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
@@ -6,6 +8,7 @@ from ...transport import (
     AddressRefused,
     check_url,
     format_schedule,
+    parse_quiet,
     parse_schedule,
 )
 from .. import constants
@@ -37,9 +40,16 @@ class FinanceEndpoint(models.Model):
         related="connector_id.company_id", store=True, index=True
     )
     active = fields.Boolean(default=True)
+    transport = fields.Selection(
+        [("https", "HTTPS"), ("feed", "Pull Feed")],
+        required=True,
+        default="https",
+        tracking=True,
+        help="HTTPS: events are POSTed to the address. Pull feed: the external system "
+        "fetches them itself, page by page.",
+    )
     url = fields.Char(
         string="Address",
-        required=True,
         tracking=True,
         help="Events are POSTed to this address, by HTTPS. Private addresses must "
         "be allowed by the administrator of the server.",
@@ -80,6 +90,34 @@ class FinanceEndpoint(models.Model):
         help="Answers such as 400 or 404 will not get better by trying again: go to "
         "the exception desk at once.",
     )
+    rate_limit = fields.Float(
+        string="Events per Second",
+        tracking=True,
+        help="Never faster than this, over all lanes together. 0 means no limit.",
+    )
+    rate_burst = fields.Integer(
+        string="Burst",
+        help="How many may go at once after a pause. 0 means as many as one second's.",
+    )
+    quiet_windows = fields.Char(
+        tracking=True,
+        help="When the other side wants nothing: times of the day, with days of the "
+        "week if not every day, as in “Mon-Fri 22:00-06:00; Sun”. What happens "
+        "meanwhile is kept.",
+    )
+    quiet_tz = fields.Selection(
+        selection="_selection_tz",
+        string="Time Zone",
+        default=lambda self: self.env.user.tz or "UTC",
+    )
+    suspend_after_days = fields.Integer(
+        string="Suspend After (days)",
+        default=constants.DEFAULT_SUSPEND_AFTER_DAYS,
+        required=True,
+        help="After so many days without a single success, the endpoint is suspended "
+        "and its owner told. 0 means never.",
+    )
+    health_ids = fields.One2many("finance.endpoint.health", "endpoint_id")
     subscription_ids = fields.One2many(
         "finance.subscription", "endpoint_id", "Subscriptions"
     )
@@ -95,11 +133,30 @@ class FinanceEndpoint(models.Model):
         f"Requests at a time must be 1 to {constants.MAX_CONCURRENCY}.",
     )
 
+    _rate_range = models.Constraint(
+        f"CHECK (rate_limit BETWEEN 0 AND {constants.MAX_RATE}"
+        f" AND rate_burst BETWEEN 0 AND {constants.MAX_RATE})",
+        f"Rate and burst must be 0 to {constants.MAX_RATE}.",
+    )
+    _suspend_range = models.Constraint(
+        f"CHECK (suspend_after_days BETWEEN 0 AND {constants.MAX_SUSPEND_AFTER_DAYS})",
+        f"Suspension must come after 0 (never) to {constants.MAX_SUSPEND_AFTER_DAYS} "
+        "days.",
+    )
+    _url_present = models.Constraint(
+        "CHECK (transport = 'feed' OR url IS NOT NULL)",
+        "Say where to send to.",
+    )
+
     # === COMPUTES === #
+
+    @api.model
+    def _selection_tz(self):
+        return [(name, name) for name in sorted(pytz.common_timezones)]
 
     def _compute_waiting_count(self):
         groups = self.env["finance.delivery"]._read_group(
-            [("endpoint_id", "in", self.ids), ("state", "in", ("waiting", "sending"))],
+            [("endpoint_id", "in", self.ids), ("state", "in", ("waiting", "parked"))],
             ["endpoint_id"],
             ["__count"],
         )
@@ -109,10 +166,10 @@ class FinanceEndpoint(models.Model):
 
     # === CONSTRAINTS === #
 
-    @api.constrains("url")
+    @api.constrains("url", "transport")
     def _check_url(self):
         networks = allowed_networks()
-        for endpoint in self:
+        for endpoint in self.filtered("url"):
             try:
                 check_url(endpoint.url, networks)
             except AddressRefused as error:
@@ -149,11 +206,23 @@ class FinanceEndpoint(models.Model):
             except ValueError as error:
                 raise ValidationError(str(error)) from error
 
+    @api.constrains("quiet_windows")
+    def _check_quiet_windows(self):
+        for endpoint in self:
+            try:
+                parse_quiet(endpoint.quiet_windows)
+            except ValueError as error:
+                raise ValidationError(str(error)) from error
+
     # === CRUD === #
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create(create_guarded(self.env, vals_list, GUARDED))
+        endpoints = super().create(create_guarded(self.env, vals_list, GUARDED))
+        self.env["finance.endpoint.health"].sudo().create(
+            [{"endpoint_id": endpoint.id} for endpoint in endpoints]
+        )
+        return endpoints
 
     def write(self, vals):
         refuse_fields(self.env, vals, GUARDED.keys())

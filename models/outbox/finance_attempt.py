@@ -14,9 +14,15 @@ class FinanceAttempt(models.Model):
     _log_access = False
 
     delivery_id = fields.Many2one(
-        "finance.delivery", required=True, index=True, readonly=True, ondelete="cascade"
+        "finance.delivery",
+        index="btree_not_null",
+        readonly=True,
+        ondelete="cascade",
     )
-    endpoint_id = fields.Many2one(related="delivery_id.endpoint_id")
+    batch_id = fields.Many2one(
+        "finance.batch", index="btree_not_null", readonly=True, ondelete="cascade"
+    )
+    endpoint_id = fields.Many2one("finance.endpoint", compute="_compute_endpoint_id")
     company_id = fields.Many2one("res.company", required=True, readonly=True)
     number = fields.Integer(required=True, readonly=True)
     started_at = fields.Datetime(required=True, readonly=True)
@@ -49,7 +55,17 @@ class FinanceAttempt(models.Model):
     request_body = fields.Text(compute="_compute_request_body")
     phases = fields.Json(readonly=True)
 
+    _subject_present = models.Constraint(
+        "CHECK (num_nonnulls(delivery_id, batch_id) = 1)",
+        "An attempt belongs to a delivery or to a batch.",
+    )
+
     # === COMPUTES === #
+
+    @api.depends("delivery_id", "batch_id")
+    def _compute_endpoint_id(self):
+        for attempt in self:
+            attempt.endpoint_id = (attempt.delivery_id or attempt.batch_id).endpoint_id
 
     @api.depends("request_headers", "response_headers")
     def _compute_texts(self):

@@ -3,14 +3,7 @@ import json
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ...contracts import (
-    EVENT_TYPES,
-    Envelope,
-    event_type,
-    schema_uri,
-    sequence_text,
-    structured,
-)
+from ...contracts import EVENT_TYPES
 
 
 class FinanceEvent(models.Model):
@@ -148,29 +141,20 @@ class FinanceEvent(models.Model):
 
     # === BUSINESS METHODS === #
 
-    @api.model
-    def _body(self, values):
-        """Return the request body of an event: the same bytes at every attempt.
+    def _filter_attributes(self):
+        """Return what a subscription's condition may ask beside the content."""
+        self.ensure_one()
+        return filter_attributes(self)
 
-        :param dict values: columns of the row, as read from the database
-        :return: a structured-mode CloudEvent, UTF-8 JSON
-        """
-        return structured(
-            Envelope(
-                id=values["event_id"],
-                source=values["source"],
-                type=values["type"],
-                subject=values["subject"],
-                time=values["occurred_at"],
-                datacontenttype="application/json",
-                dataschema=schema_uri(values["type"]),
-                dataclass=event_type(values["type"]).dataclass,
-                correlationid=values["correlation_id"],
-                causationid=values["causation_id"],
-                partitionkey=values["aggregate"],
-                sequence=sequence_text(values["sequence"]),
-                actor=values["actor"],
-                legalentity=str(values["company_id"]),
-                data=values["data"],
-            )
-        )
+
+def filter_attributes(event):
+    """Return the attributes of an event, or of its row, by their names on the wire."""
+    return {
+        "type": event.type,
+        "subject": event.subject,
+        "source": event.source,
+        "actor": event.actor,
+        "partitionkey": event.aggregate,
+        "correlationid": event.correlation_id,
+        "causationid": event.causation_id or None,
+    }

@@ -154,11 +154,13 @@ def _screenshots(settings: Settings, _options) -> int:
 
 
 def _clean(settings: Settings, options) -> int:
+    from .broker import Broker
     from .demo import stop
     from .provision import is_ours
 
     stop(settings, cluster=False)
     Cluster(settings).remove()
+    Broker(settings).remove()
     if options.databases:
         shutil.rmtree(settings.home / "data", ignore_errors=True)
     elif is_ours(settings):
