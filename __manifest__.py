@@ -22,6 +22,7 @@
         "views/finance_event_views.xml",
         "views/finance_attempt_views.xml",
         "views/finance_delivery_views.xml",
+        "views/finance_batch_views.xml",
         "views/finance_command_views.xml",
         "views/finance_message_views.xml",
         "views/finance_transaction_views.xml",

@@ -82,5 +82,8 @@ SUSPENDED_RETRY_AFTER = 300
 # === SCREENS === #
 # Characters of a payload or body shown inline; the whole can be downloaded.
 PREVIEW_CHARS = 20_000
+# Latest events on which a subscription is tried out, and how many are listed.
+PREVIEW_EVENTS = 500
+PREVIEW_LINES = 8
 # Further arrivals of one message that its screen lists.
 MAX_DUPLICATES_SHOWN = 100

@@ -7,7 +7,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import config, mute_logger
 
-from ..contracts import EVENT_TYPES
+from ..contracts import EVENT_TYPES, newest
 from ..models import constants
 from .common import FinanceHubCommon
 
@@ -478,7 +478,10 @@ class TestConfiguration(ConnectorCase):
         subscription = self.env["finance.subscription"].create(
             {"name": "All", "endpoint_id": endpoint.id, "patterns": "*"}
         )
-        self.assertEqual(subscription.matched_types, ", ".join(EVENT_TYPES))
+        self.assertEqual(
+            subscription.matched_types,
+            ", ".join(name for name in EVENT_TYPES if newest(name).name == name),
+        )
         subscription.patterns = "finance.invoice.paid.v1 , finance.payment.*"
         matched = subscription.matched_types.split(", ")
         self.assertIn("finance.invoice.paid.v1", matched)

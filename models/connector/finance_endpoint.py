@@ -10,6 +10,7 @@ from ...transport import (
     check_url,
     client_context,
     format_schedule,
+    parse_quiet,
     parse_schedule,
 )
 from .. import constants
@@ -269,6 +270,14 @@ class FinanceEndpoint(models.Model):
         for endpoint in self:
             try:
                 parse_schedule(endpoint.retry_schedule)
+            except ValueError as error:
+                raise ValidationError(str(error)) from error
+
+    @api.constrains("quiet_windows")
+    def _check_quiet_windows(self):
+        for endpoint in self:
+            try:
+                parse_quiet(endpoint.quiet_windows)
             except ValueError as error:
                 raise ValidationError(str(error)) from error
 

@@ -138,3 +138,23 @@ class FinanceEvent(models.Model):
         return self.env["finance.trace.step"]._action_for(
             self.correlation_id, self.label
         )
+
+    # === BUSINESS METHODS === #
+
+    def _filter_attributes(self):
+        """Return what a subscription's condition may ask beside the content."""
+        self.ensure_one()
+        return filter_attributes(self)
+
+
+def filter_attributes(event):
+    """Return the attributes of an event, or of its row, by their names on the wire."""
+    return {
+        "type": event.type,
+        "subject": event.subject,
+        "source": event.source,
+        "actor": event.actor,
+        "partitionkey": event.aggregate,
+        "correlationid": event.correlation_id,
+        "causationid": event.causation_id or None,
+    }
