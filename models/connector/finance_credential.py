@@ -506,7 +506,8 @@ class FinanceCredential(models.Model):
         :raise UserError: when a secret can't be decrypted
         :raise ValueError: when there is none
         """
-        self.ensure_one()
+        if not self:
+            raise UserError(self.env._("Choose a signing credential on the endpoint."))
         return self._scheme().signer(self)
 
     def _authenticator(self, proxy=None, ca_pem=None):
