@@ -70,9 +70,20 @@ class FinanceEvent(models.Model):
             """
             CREATE OR REPLACE FUNCTION finance_event_immutable() RETURNS trigger AS $$
             BEGIN
-                IF current_setting('finance_hub.purge', true) = 'on'
-                   AND TG_OP = 'DELETE' THEN
-                    RETURN OLD;
+                IF TG_OP = 'DELETE' THEN
+                    IF current_setting('finance_hub.purge', true) = 'on' THEN
+                        RETURN OLD;
+                    END IF;
+                    -- A row whose insertion is in progress and which we see is our
+                    -- own, of this very transaction (or a savepoint of it): nobody
+                    -- has seen it yet. xmin lacks the epoch, which is today's.
+                    IF pg_xact_status(
+                        ((pg_current_xact_id()::text::numeric
+                          - pg_current_xact_id()::xid::text::numeric)
+                         + OLD.xmin::text::numeric)::text::xid8
+                    ) = 'in progress' THEN
+                        RETURN OLD;
+                    END IF;
                 END IF;
                 RAISE EXCEPTION 'finance_event is append-only'
                     USING ERRCODE = 'insufficient_privilege';
@@ -149,3 +160,23 @@ class FinanceEvent(models.Model):
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
         return self.env["finance.replay"]._action_new(self)
+
+    # === BUSINESS METHODS === #
+
+    def _filter_attributes(self):
+        """Return what a subscription's condition may ask beside the content."""
+        self.ensure_one()
+        return filter_attributes(self)
+
+
+def filter_attributes(event):
+    """Return the attributes of an event, or of its row, by their names on the wire."""
+    return {
+        "type": event.type,
+        "subject": event.subject,
+        "source": event.source,
+        "actor": event.actor,
+        "partitionkey": event.aggregate,
+        "correlationid": event.correlation_id,
+        "causationid": event.causation_id or None,
+    }

@@ -74,13 +74,14 @@ def load_route(endpoint, gate: Gate | None = None) -> Route:
         rate=endpoint.rate_limit,
         burst=endpoint.rate_burst or max(1, round(endpoint.rate_limit)),
         quiet=parse_quiet(endpoint.quiet_windows),
-        zone=_zone(endpoint.quiet_tz or "UTC"),
+        zone=zone_named(endpoint.quiet_tz or "UTC"),
         address=endpoint.url,
     )
 
 
 @lru_cache(maxsize=64)
-def _zone(name) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
+    """Return a time zone by its name."""
     # From pytz, which every Odoo has: the system's own zones may be missing.
     with pytz.open_resource(name) as stream:
         return ZoneInfo.from_file(stream, key=name)
