@@ -59,6 +59,43 @@ BATCH_FILE_MAX_EVENTS = 10_000
 # what can't be taken is alone.
 BATCH_SPLIT_STATUSES = frozenset({400, 413, 415, 422})
 
+# === CREDENTIALS === #
+# How long the previous signing secret stays in force beside its successor.
+ROTATION_OVERLAP = timedelta(hours=24)
+# Days before a credential expires at which an exception says so; 0 is when it has.
+EXPIRY_NOTICES = (30, 7, 0)
+
+# === REPLAY === #
+# A replay of more deliveries than this needs a second person's approval; so does
+# every backfill.
+REPLAY_APPROVAL_THRESHOLD = 1_000
+# A dry run stops counting here, or after this time, and says “more than”.
+REPLAY_COUNT_LIMIT = 100_000
+REPLAY_COUNT_BUDGET = timedelta(seconds=15)
+# Documents that a dry run names as examples.
+REPLAY_SAMPLE = 10
+# Most events that can be picked by hand; for more there are times and types.
+REPLAY_MAX_CHOSEN = 10_000
+# Deliveries per second, over all endpoints of one replay.
+REPLAY_DEFAULT_RATE = 100
+REPLAY_MAX_RATE = 2_000
+# Deliveries that one transaction of a replay looks at, and the widest range of event
+# ids that it reads to find them: together they bound its time and memory.
+REPLAY_CHUNK = 1_000
+REPLAY_WINDOW = 50_000
+# Documents from before the hub that one transaction makes events for.
+REPLAY_DOCUMENT_CHUNK = 100
+# A replay job works for this long, then hands over to a new job.
+REPLAY_BUDGET = timedelta(seconds=20)
+# Deliveries are made this far ahead of their time, so that a pause has little to hold
+# back and the table holds no million of rows that wait.
+REPLAY_LEAD = timedelta(seconds=60)
+# When nothing can be made yet, the job looks again after this.
+REPLAY_RECHECK = timedelta(seconds=20)
+# A receiver that lags behind is not given more than this, or what the rate asks for
+# in REPLAY_LEAD, whichever is more.
+REPLAY_MIN_BACKLOG = 1_000
+
 # === INBOX === #
 # Largest body accepted from outside, before anything is parsed.
 MAX_BODY_BYTES = 1024 * 1024
@@ -121,5 +158,8 @@ MIN_RETENTION_DAYS = 7
 # === SCREENS === #
 # Characters of a payload or body shown inline; the whole can be downloaded.
 PREVIEW_CHARS = 20_000
+# Latest events on which a subscription is tried out, and how many are listed.
+PREVIEW_EVENTS = 500
+PREVIEW_LINES = 8
 # Further arrivals of one message that its screen lists.
 MAX_DUPLICATES_SHOWN = 100

@@ -39,6 +39,9 @@ from .resolver import GuardedResolver
 #: "message size 140000000 is larger than configured max size 134217728"
 _MAX_SIZE = re.compile(r"larger than (?:the )?(?:configured )?max(?:imum)? size (\d+)")
 
+# AMQP 0-9-1, exchange.declare: "letters, digits, hyphen, underscore, period, or colon".
+_EXCHANGE = re.compile(r"[A-Za-z0-9_.:-]+")
+
 # Replies of a broker, AMQP 0-9-1 section 1.2 (constants).
 _ACCESS_REFUSED, _NOT_FOUND, _PRECONDITION_FAILED = 403, 404, 406
 _CONNECTION_FORCED, _NOT_ALLOWED = 320, 530
@@ -47,6 +50,20 @@ _CONNECTION_FORCED, _NOT_ALLOWED = 320, 530
 def is_available() -> bool:
     """Whether the library ``pika`` is installed."""
     return importlib.util.find_spec("pika") is not None
+
+
+def check_exchange(name: str | None) -> None:
+    """Refuse the name of an exchange that AMQP cannot carry.
+
+    :raises ValueError: saying what is wrong.
+    """
+    if not name:
+        raise ValueError("Enter the name of the broker's exchange.")
+    if not _EXCHANGE.fullmatch(name) or len(name) > const.SHORT_STRING_MAX_BYTES:
+        raise ValueError(
+            "The name of an exchange is made of letters, digits, dots, dashes, colons "
+            f"and underscores, at most {const.SHORT_STRING_MAX_BYTES} of them."
+        )
 
 
 def binary_headers(attributes: Mapping[str, Any]) -> dict[str, str]:
@@ -130,11 +147,7 @@ class AmqpTransport:
         app_id: str = const.AMQP_APP_ID,
         resolver: Any = None,
     ):
-        if not exchange or len(exchange.encode()) > const.SHORT_STRING_MAX_BYTES:
-            raise ValueError(
-                "Enter the name of an exchange, of at most "
-                f"{const.SHORT_STRING_MAX_BYTES} bytes."
-            )
+        check_exchange(exchange)
         self._host = host
         self._port = port
         self._vhost = vhost

@@ -21,8 +21,8 @@ def verdict(outcome: Outcome) -> bool | None:
     """Return what an outcome says of the endpoint's health.
 
     :return: true when it works, false when it does not, ``None`` when the outcome
-        says nothing of it: a 429 or its like (it works, and asks for patience), an attempt that
-        the hub itself broke off.
+        says nothing of it: a 429 or its like (it works, and asks for patience), an
+        attempt that the hub itself broke off.
     """
     if outcome.delivered:
         return True

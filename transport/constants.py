@@ -48,6 +48,9 @@ REFUSAL_ERRORS = frozenset(
 
 # === OUTCOME === #
 
+#: What stands for a header that shows who the hub is, wherever it is kept.
+HIDDEN = "****"
+
 #: How much of an answer's body is kept, in bytes.
 BODY_KEPT_BYTES = 64 * 1024
 

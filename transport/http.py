@@ -7,15 +7,18 @@ import ssl
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 import yarl
+from aiohttp.resolver import ThreadedResolver
 
 from . import constants as const
 from .addresses import AddressRefused, check_url
+from .authentication import Authenticator, authenticated
 from .outcome import Outcome
+from .proxy import Proxy
 from .resolver import GuardedResolver
 
 
@@ -27,17 +30,17 @@ class HttpOptions:
     :ivar headers: sent with every message.
     :ivar signer: has ``sign_request(method, url, message_id, timestamp, body,
         headers) -> dict``, ``None`` to send unsigned.
-    :ivar authenticator: has ``async headers(session) -> dict`` and ``invalidate()``.
+    :ivar authenticator: shows the receiver who sends.
     :ivar ssl_context: for a client certificate or a private authority.
-    :ivar proxy: URL of the proxy to go through.
+    :ivar proxy: what to go through.
     """
 
     url: str
     headers: dict[str, str]
     signer: Any = None
-    authenticator: Any = None
+    authenticator: Authenticator | None = None
     ssl_context: ssl.SSLContext | None = None
-    proxy: str | None = None
+    proxy: Proxy | None = None
 
 
 class HttpSender:
@@ -51,26 +54,28 @@ class HttpSender:
         self._networks = tuple(networks)
         self._checked: dict[str, yarl.URL | AddressRefused] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
-        self._session = aiohttp.ClientSession(
-            connector=_TimedConnector(
-                limit=0,
-                resolver=GuardedResolver(self._networks),
-                ttl_dns_cache=const.DNS_TTL,
-                keepalive_timeout=const.KEEPALIVE,
-            ),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
+        self._session = _session(GuardedResolver(self._networks))
+        self._through_proxy: aiohttp.ClientSession | None = None
+
+    def _proxied_session(self):
+        """Return the connections to the proxy, which may well have a private address.
+
+        What goes through it was checked before.
+        """
+        if self._through_proxy is None:
+            self._through_proxy = _session(ThreadedResolver())
+        return self._through_proxy
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+        if self._through_proxy is not None:
+            await self._through_proxy.close()
 
     async def send(self, parcel) -> tuple[Outcome, dict[str, str]]:
         """POST a parcel; return what came of it and the headers that were sent.
 
-        The headers hold secrets: whoever keeps them masks them.
+        Of what shows the receiver who sends, only the names of the headers.
         """
         options: HttpOptions = parcel.destination.options
         started_at = time.time()
@@ -89,34 +94,32 @@ class HttpSender:
                     headers,
                 )
             )
-        if options.authenticator is None:
-            return await self._post(url, headers, parcel, options, started_at), headers
-        return (
-            await self._authenticated(url, headers, parcel, options, started_at),
-            headers,
-        )
-
-    async def _authenticated(
-        self, url, headers, parcel, options, started_at
-    ) -> Outcome:
-        authenticator = options.authenticator
-        for last in (False, True):
+        proxied: dict[str, Any] = {}
+        if options.proxy is not None:
             try:
-                headers.update(await authenticator.headers(self._session))
-            except Exception as error:
-                if classify(error) is None:
-                    raise
-                return Outcome(
-                    error="auth",
-                    detail=str(error)[:500],
-                    started_at=started_at,
-                    duration_ms=(time.time() - started_at) * 1000.0,
-                )
-            outcome = await self._post(url, headers, parcel, options, started_at)
-            # A token that was revoked early: asked for once more, within the attempt.
-            if outcome.status != 401 or last or not authenticator.invalidate():
-                break
-        return outcome
+                target = check_url(options.url, self._networks)
+                proxied = await options.proxy.options(target, self._networks)
+            except AddressRefused as error:
+                return _refused(error, started_at), headers
+
+        rest = parcel, options, started_at, proxied
+        if options.authenticator is None:
+            return await self._post(url, headers, *rest), headers
+        shown = dict(headers)
+
+        async def post(more):
+            shown.update(dict.fromkeys(more, const.HIDDEN))
+            return await self._post(url, {**headers, **more}, *rest)
+
+        outcome = await authenticated(options.authenticator, self._session, post)
+        if not outcome.started_at:
+            # There was no access, and so no request.
+            outcome = replace(
+                outcome,
+                started_at=started_at,
+                duration_ms=(time.time() - started_at) * 1000.0,
+            )
+        return outcome, shown
 
     def _check(self, url) -> yarl.URL | AddressRefused:
         """Return the URL to request, or why it is refused.
@@ -131,7 +134,9 @@ class HttpSender:
         self._checked[url] = checked
         return checked
 
-    async def _post(self, url, headers, parcel, options, started_at) -> Outcome:
+    async def _post(
+        self, url, headers, parcel, options, started_at, proxied
+    ) -> Outcome:
         seconds = parcel.destination.timeout
         timeout = self._timeouts.get(seconds)
         if timeout is None:
@@ -139,14 +144,15 @@ class HttpSender:
         started = time.perf_counter()
         connecting = _connecting.set(0.0)
         try:
-            response = await self._session.post(
+            session = self._proxied_session() if proxied else self._session
+            response = await session.post(
                 url,
                 data=parcel.body,
                 headers=headers,
                 allow_redirects=False,
                 timeout=timeout,
-                proxy=options.proxy,
                 ssl=options.ssl_context or True,
+                **proxied,
             )
             try:
                 answered = time.perf_counter()
@@ -185,6 +191,20 @@ class HttpSender:
             )
         finally:
             _connecting.reset(connecting)
+
+
+def _session(resolver) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=_TimedConnector(
+            limit=0,
+            resolver=resolver,
+            ttl_dns_cache=const.DNS_TTL,
+            keepalive_timeout=const.KEEPALIVE,
+        ),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
 
 
 #: How long the present request waited for its connection, in milliseconds.

@@ -312,6 +312,17 @@ class FinanceConnector(models.Model):
                 missing.append(
                     self.env._("a signing secret for endpoint “%s”", endpoint.name)
                 )
+            for credential in (
+                endpoint.auth_credential_id | endpoint.client_certificate_id
+            ):
+                if not credential._usable():
+                    missing.append(
+                        self.env._(
+                            "the secret of “%(credential)s” for “%(endpoint)s”",
+                            credential=credential.name,
+                            endpoint=endpoint.name,
+                        )
+                    )
         if missing:
             raise UserError(
                 self.env._(
