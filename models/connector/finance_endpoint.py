@@ -200,7 +200,6 @@ class FinanceEndpoint(models.Model):
         "finance.subscription", "endpoint_id", "Subscriptions"
     )
     delivery_ids = fields.One2many("finance.delivery", "endpoint_id", "Deliveries")
-    waiting_count = fields.Integer(compute="_compute_waiting_count")
 
     _timeout_range = models.Constraint(
         f"CHECK (timeout BETWEEN 1 AND {constants.MAX_TIMEOUT})",
@@ -234,16 +233,6 @@ class FinanceEndpoint(models.Model):
 
     def _compute_proxy_configured(self):
         self.proxy_configured = server_proxy.is_configured()
-
-    def _compute_waiting_count(self):
-        groups = self.env["finance.delivery"]._read_group(
-            [("endpoint_id", "in", self.ids), ("state", "in", ("waiting", "parked"))],
-            ["endpoint_id"],
-            ["__count"],
-        )
-        counts = {endpoint.id: count for endpoint, count in groups}
-        for endpoint in self:
-            endpoint.waiting_count = counts.get(endpoint.id, 0)
 
     # === CONSTRAINTS === #
 
@@ -399,7 +388,7 @@ class FinanceEndpoint(models.Model):
             [
                 ("res_model", "=", self._name),
                 ("res_id", "in", self.ids),
-                ("code", "in", ("T-GONE", "T-INTERNAL")),
+                ("code", "in", ("T-GONE", "T-INTERNAL", "T-SUSPENDED")),
                 ("is_open", "=", True),
             ]
         )._resolve(self.env._("The endpoint was resumed"))
