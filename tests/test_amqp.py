@@ -96,6 +96,8 @@ class TestAmqpEndpoint(FinanceHubCommon):
         self.assertEqual((options.url, options.exchange), (BROKER, "finance.events"))
         self.assertTrue(options.declare)
         self.assertTrue(options.signer)
+        endpoint.credential_id = False
+        self.assertIsNone(load_route(endpoint).destination.options.signer)
         token = create({**values, "name": "Token", "scheme": "bearer"})
         with self.assertRaisesRegex(ValidationError, "user name and password"):
             endpoint.auth_credential_id = token

@@ -133,23 +133,7 @@ def _amqp(endpoint) -> AmqpOptions:
         username=username,
         password=password,
         ssl_context=endpoint._ssl_context(),
-        signer=endpoint.credential_id and endpoint.credential_id._signer(),
-    )
-
-
-def _amqp(endpoint) -> AmqpOptions:
-    login = endpoint.auth_credential_id
-    signing = endpoint.credential_id
-    return AmqpOptions(
-        url=endpoint.url,
-        exchange=endpoint.amqp_exchange,
-        declare=endpoint.amqp_declare_exchange,
-        routing_key=endpoint.amqp_routing_key or "",
-        # Without a login the client certificate is it.
-        username=(login.username or "") if login else "",
-        password=login._only_secret() if login else "",
-        ssl_context=endpoint._ssl_context(),
-        signer=Signer(signing._secrets()) if signing else None,
+        signer=endpoint.credential_id._signer() if endpoint.credential_id else None,
     )
 
 
