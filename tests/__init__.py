@@ -14,4 +14,6 @@ from . import test_health
 from . import test_janitor
 from . import test_suspension
 from . import test_ping
+from . import test_retention
+from . import test_plans
 from . import test_tours

@@ -18,6 +18,7 @@ FREEZING_CODE = "C-AUDIT-CHAIN"
 DATACLASSES = [
     ("internal", "Internal"),
     ("confidential", "Confidential"),
+    ("personal", "Personal"),
     ("restricted", "Restricted"),
 ]
 
