@@ -200,10 +200,10 @@ class FinanceReplay(models.Model):
     needs_approval = fields.Boolean(compute="_compute_needs_approval")
     # === WHO === #
     requested_by_id = fields.Many2one(
-        "res.users", string="Requested By", readonly=True, copy=False, tracking=True
+        "res.users", readonly=True, copy=False, tracking=True
     )
     approved_by_id = fields.Many2one(
-        "res.users", string="Approved By", readonly=True, copy=False, tracking=True
+        "res.users", readonly=True, copy=False, tracking=True
     )
     # === HOW FAR === #
     started_at = fields.Datetime(string="Started", readonly=True, copy=False)
