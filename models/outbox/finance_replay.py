@@ -1249,6 +1249,7 @@ class FinanceReplay(models.Model):
                 UPDATE finance_delivery d
                    SET state = 'waiting', lane = 'bulk', replay_id = {int(self.id)},
                        attempt_count = 0, throttle_count = 0, batch_id = NULL,
+                       feed_position = NULL,
                        due_at = v.due_at, subscription_id = v.subscription_id
                   FROM (VALUES %s) AS v (id, due_at, subscription_id)
                  WHERE d.id = v.id
