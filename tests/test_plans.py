@@ -162,9 +162,7 @@ class TestPlans(HealthCase):
                 {"span": "minute", "before": now - timedelta(days=3), "most": most},
             ),
             "types": (retention.TYPES, None),
-            **{
-                f"{walk.name} page": (walk.page, page) for walk in retention.WALKS
-            },
+            **{f"{walk.name} page": (walk.page, page) for walk in retention.WALKS},
             **{f"{walk.name} free": (walk.free, some) for walk in retention.WALKS},
             **{f"{walk.name} gone": (walk.remove, some) for walk in retention.WALKS},
         }
@@ -220,9 +218,8 @@ class TestPlans(HealthCase):
         }
         operator = self.users["operator"]
         for name, (model, domain) in lists.items():
-            model = model.with_user(operator)
 
-            def read(model=model, domain=domain):
+            def read(model=model.with_user(operator), domain=domain):
                 model.search(domain, limit=80)
 
             for query, parameters in self.captured(read):
