@@ -2,6 +2,7 @@
 """The public language: envelope, events, commands, statuses, errors."""
 
 from .base import (
+    OPEN_CHOICE,
     Contract,
     ContractError,
     clip,
@@ -11,6 +12,7 @@ from .base import (
     utc_text,
     validate,
 )
+from .asyncapi import asyncapi
 from .batch import (
     Manifest,
     batch_file_name,
@@ -37,6 +39,7 @@ from .commands import (
     parse_command,
 )
 from .commands import json_schema as command_json_schema
+from .compatibility import incompatibilities
 from .constants import ENVELOPE_MAX_BYTES, SEQUENCE_DIGITS
 from .envelope import (
     CONTENT_TYPE_BATCH,
@@ -91,6 +94,7 @@ __all__ = [
     "ENVELOPE_MAX_BYTES",
     "EVENT_TYPES",
     "INTERNAL",
+    "OPEN_CHOICE",
     "PERSONAL",
     "RESTRICTED",
     "SEQUENCE_DIGITS",
@@ -107,6 +111,7 @@ __all__ = [
     "Filter",
     "Manifest",
     "PaymentCaptured",
+    "asyncapi",
     "batch_file_name",
     "batched",
     "binary",
@@ -126,6 +131,7 @@ __all__ = [
     "event_subject",
     "event_type",
     "fold",
+    "incompatibilities",
     "join_batch",
     "json_schema",
     "jsonl",
