@@ -5,14 +5,18 @@ from odoo.exceptions import UserError, ValidationError
 
 from ...transport import (
     RETRY_SCHEDULE,
+    ROUTING_KEY,
     AddressRefused,
+    check_amqp_url,
     check_authorities,
+    check_routing_key,
     check_url,
     client_context,
     format_schedule,
     parse_quiet,
     parse_schedule,
 )
+from ...transport.amqp import check_exchange, is_available
 from .. import constants
 from .. import proxy as server_proxy
 from ..access import create_guarded, refuse_fields, require_group
@@ -52,18 +56,42 @@ class FinanceEndpoint(models.Model):
     )
     active = fields.Boolean(default=True)
     transport = fields.Selection(
-        [("https", "HTTPS"), ("feed", "Pull Feed")],
+        [("https", "HTTPS"), ("amqp", "AMQP (RabbitMQ)"), ("feed", "Pull Feed")],
         required=True,
         default="https",
         tracking=True,
-        help="HTTPS: events are POSTed to the address. Pull feed: the external system "
-        "fetches them itself, page by page.",
+        help="HTTPS: events are POSTed to the address. AMQP: they are published to an "
+        "exchange of a message broker. Pull feed: the external system fetches them "
+        "itself, page by page.",
     )
     url = fields.Char(
         string="Address",
         tracking=True,
-        help="Events are POSTed to this address, by HTTPS. Private addresses must "
-        "be allowed by the administrator of the server.",
+        help="HTTPS: where events are POSTed, such as https://host.example/path. "
+        "AMQP: the broker, such as amqps://broker.example:5671/vhost, without user "
+        "name and password. Private addresses must be allowed by the administrator of "
+        "the server.",
+    )
+    amqp_exchange = fields.Char(
+        string="Exchange",
+        tracking=True,
+        help="The topic exchange of the broker that events are published to. Queues "
+        "that are bound to it get what their binding asks for.",
+    )
+    amqp_declare_exchange = fields.Boolean(
+        string="Create the Exchange",
+        tracking=True,
+        help="Create it as a durable topic exchange where the broker has none of this "
+        "name. Otherwise the broker's team does.",
+    )
+    amqp_routing_key = fields.Char(
+        string="Routing Key",
+        tracking=True,
+        default=ROUTING_KEY,
+        help="By this key queues choose. {type} is the event type, such as "
+        "finance.invoice.posted.v1; {object}, {verb} and {version} are parts of it, "
+        "{company} is the number of the company. A message that no queue asks for "
+        "comes back and counts as failed.",
     )
     credential_id = fields.Many2one(
         "finance.credential",
@@ -172,7 +200,6 @@ class FinanceEndpoint(models.Model):
         "finance.subscription", "endpoint_id", "Subscriptions"
     )
     delivery_ids = fields.One2many("finance.delivery", "endpoint_id", "Deliveries")
-    waiting_count = fields.Integer(compute="_compute_waiting_count")
 
     _timeout_range = models.Constraint(
         f"CHECK (timeout BETWEEN 1 AND {constants.MAX_TIMEOUT})",
@@ -207,24 +234,15 @@ class FinanceEndpoint(models.Model):
     def _compute_proxy_configured(self):
         self.proxy_configured = server_proxy.is_configured()
 
-    def _compute_waiting_count(self):
-        groups = self.env["finance.delivery"]._read_group(
-            [("endpoint_id", "in", self.ids), ("state", "in", ("waiting", "parked"))],
-            ["endpoint_id"],
-            ["__count"],
-        )
-        counts = {endpoint.id: count for endpoint, count in groups}
-        for endpoint in self:
-            endpoint.waiting_count = counts.get(endpoint.id, 0)
-
     # === CONSTRAINTS === #
 
     @api.constrains("url", "transport")
     def _check_url(self):
         networks = allowed_networks()
         for endpoint in self.filtered("url"):
+            check = check_amqp_url if endpoint.transport == "amqp" else check_url
             try:
-                check_url(endpoint.url, networks)
+                check(endpoint.url, networks)
             except AddressRefused as error:
                 raise ValidationError(
                     self.env._(
@@ -233,6 +251,25 @@ class FinanceEndpoint(models.Model):
                         error=error,
                     )
                 ) from error
+
+    @api.constrains("transport", "amqp_exchange", "amqp_routing_key")
+    def _check_amqp(self):
+        for endpoint in self:
+            if endpoint.transport != "amqp":
+                continue
+            if not is_available():
+                raise ValidationError(
+                    self.env._(
+                        "This server can't speak AMQP yet: the Python package pika is "
+                        "missing. Ask its administrator to install it (pip install "
+                        "pika) and to restart Odoo."
+                    )
+                )
+            try:
+                check_exchange(endpoint.amqp_exchange)
+                check_routing_key(endpoint.amqp_routing_key)
+            except ValueError as error:
+                raise ValidationError(str(error)) from error
 
     @api.constrains(
         "credential_id", "auth_credential_id", "client_certificate_id", "connector_id"
@@ -330,12 +367,26 @@ class FinanceEndpoint(models.Model):
             [
                 ("res_model", "=", self._name),
                 ("res_id", "in", self.ids),
-                ("code", "in", ("T-GONE", "T-INTERNAL")),
+                ("code", "in", ("T-GONE", "T-INTERNAL", "T-SUSPENDED")),
                 ("is_open", "=", True),
             ]
         )._resolve(self.env._("The endpoint was resumed"))
         self.env["finance.delivery"]._wake_after_commit()
         return True
+
+    def action_replay(self):
+        """Open a replay to these endpoints, to be counted and given a reason."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        return self.env["finance.replay"]._action_new(endpoints=self)
+
+    def action_backfill(self):
+        """Open a backfill of these endpoints, to be counted and given a reason."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        return self.env["finance.replay"]._action_new(
+            endpoints=self, default_kind="backfill"
+        )
 
     # === BUSINESS METHODS === #
 
