@@ -57,6 +57,11 @@ APPS = {
 class MatrixCommon(FinanceHubCommon):
     """What raises events, by the paths on which a person or a system comes."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.other_currency = cls.setup_other_currency("EUR")
+
     # === PATHS === #
 
     def rpc(self, records, method, *args, **kwargs):
@@ -224,6 +229,13 @@ class MatrixCommon(FinanceHubCommon):
 
     def document_reversed_rpc(self, kind):
         move = self.posted(kind)
+        if kind == "credit_note":
+            # Odoo calls a credit note reversed when an entry settles it.
+            line = move.line_ids.filtered(
+                lambda line: line.account_type == "asset_receivable"
+            )
+            self.counter_entry(line)
+            return move
         move._reverse_moves([{"date": move.date, "invoice_date": move.date}], True)
         return move
 
@@ -331,6 +343,29 @@ class MatrixCommon(FinanceHubCommon):
             move.action_post()
         self.end_transaction()
         return move
+
+    def counter_entry(self, line):
+        """Post an entry against a receivable or payable, and match the two."""
+        other = self.company_data["default_account_expense"]
+        entry = self.env["account.move"].create(
+            {
+                "move_type": "entry",
+                "date": "2026-01-15",
+                "journal_id": self.company_data["default_journal_misc"].id,
+                "line_ids": [
+                    Command.create(
+                        {
+                            "account_id": line.account_id.id,
+                            "partner_id": line.partner_id.id,
+                            "balance": -line.balance,
+                        }
+                    ),
+                    Command.create({"account_id": other.id, "balance": line.balance}),
+                ],
+            }
+        )
+        entry.action_post()
+        (entry.line_ids[0] | line).reconcile()
 
     def journal_entry_posted_form(self):
         move = self.entry()
@@ -489,7 +524,7 @@ class MatrixCommon(FinanceHubCommon):
 
     def counterparty_changed_rpc(self):
         self.end_transaction()
-        self.rpc(self.partner_a, "write", {"vat": "BE0477472701"})
+        self.rpc(self.partner_a, "write", {"vat": "BE0403019261"})
         return self.partner_a
 
     def counterparty_changed_import(self):

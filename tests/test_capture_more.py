@@ -124,8 +124,9 @@ class TestCaptureMore(MatrixCommon):
         events = self.events_of(self.partner_a).filtered(
             lambda event: "changed" in event.type
         )
-        self.assertEqual(events.company_id, self.company | other)
-        for event in events:
+        # Other companies of the database may have connectors, too.
+        self.assertLessEqual(self.company | other, events.company_id)
+        for event in events.filtered(lambda e: e.company_id in self.company | other):
             self.assertEqual(len(event.delivery_ids), 1)
             self.assertEqual(event.delivery_ids.company_id, event.company_id)
         self.partner_a.company_id = self.company
@@ -183,8 +184,10 @@ class TestCaptureMore(MatrixCommon):
         self.assertEqual(
             self.events_of(self.document_posted_cron("invoice")).actor, "cron/1"
         )
-        self.env = self.env(user=1)
-        self.assertEqual(self.events_of(self.posted("invoice")).actor, "system")
+        invoice = self.draft("invoice")
+        self.end_transaction()
+        invoice.with_user(1).action_post()
+        self.assertEqual(self.events_of(invoice).actor, "system")
 
     def test_payment_belongs_to_its_invoice(self):
         invoice = self.posted("invoice")
