@@ -12,6 +12,7 @@ from ..access import require_group
 from . import body
 from .claiming import BUSY_ENDPOINTS
 from .dispatcher import Dispatcher
+from .finance_event import filter_attributes
 
 _logger = logging.getLogger(__name__)
 
@@ -113,8 +114,12 @@ class FinanceDelivery(models.Model):
     _open_idx = models.Index(
         "(state, id DESC) WHERE state IN ('waiting', 'parked', 'dead', 'cancelled')"
     )
+    # How many of an endpoint need somebody, and whose exception they hang on.
+    _stuck_idx = models.Index("(endpoint_id, state) WHERE state IN ('parked', 'dead')")
+    _dead_idx = models.Index("(exception_id, endpoint_id) WHERE state = 'dead'")
     _endpoint_idx = models.Index("(endpoint_id, id DESC)")
-    _replay_idx = models.Index("(replay_id, id) WHERE replay_id IS NOT NULL")
+    # How far a replay is: counted without reading a row.
+    _replay_idx = models.Index("(replay_id, state, id) WHERE replay_id IS NOT NULL")
     _feed_position_unique = models.UniqueIndex(
         "(endpoint_id, feed_position) WHERE feed_position IS NOT NULL"
     )
@@ -174,8 +179,8 @@ class FinanceDelivery(models.Model):
         if not deliveries:
             raise UserError(
                 self.env._(
-                    "Nothing to send: what you chose is delivered or being sent "
-                    "right now."
+                    "Nothing to send: what you chose is delivered, or waits behind an "
+                    "earlier event that has to be decided first."
                 )
             )
         deliveries.sudo()._rearm()
@@ -284,7 +289,12 @@ class FinanceDelivery(models.Model):
             if row.problem:
                 self._report_problem(event_pk, row)
                 continue
+            taken = set()
             for subscriber in subscriptions._routes(row.company_id, row.type):
+                target = (subscriber.endpoint_id, subscriber.version)
+                if target in taken or not _wants(subscriber, row):
+                    continue
+                taken.add(target)
                 lanes.add(subscriber.lane)
                 deliveries.append(
                     (
@@ -375,3 +385,19 @@ class FinanceDelivery(models.Model):
             )
             if self.env.cr.fetchone():
                 self._wake(lane)
+
+
+def _wants(subscriber, row):
+    """Whether a subscriber takes an event, beyond its type.
+
+    What is said of an endpoint or connector never goes there: a system that is down
+    would be told of it by the way that is down, and of that again.
+    """
+    if row.res_model == "finance.endpoint" and row.res_id == subscriber.endpoint_id:
+        return False
+    if row.res_model == "finance.connector" and row.res_id == subscriber.connector_id:
+        return False
+    condition = subscriber.condition
+    if condition is None:
+        return True
+    return condition.matches(json.loads(row.data), filter_attributes(row))

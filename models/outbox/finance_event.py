@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ...contracts import EVENT_TYPES
+from .. import constants
+from ..access import require_group
 
 
 class FinanceEvent(models.Model):
@@ -56,7 +58,10 @@ class FinanceEvent(models.Model):
     _aggregate_idx = models.Index("(aggregate, sequence)")
     _correlation_idx = models.Index("(correlation_id)")
     _record_idx = models.Index("(res_model, res_id)")
-    _company_idx = models.Index("(company_id, id DESC)")
+    # With all that a replay picks by, so that skipping what it does not want reads
+    # no row.
+    _company_idx = models.Index("(company_id, id DESC) INCLUDE (type, occurred_at)")
+    _occurred_idx = models.Index("(company_id, type, occurred_at, id)")
     _type_idx = models.Index("(type, id DESC)")
 
     def init(self):
@@ -149,3 +154,29 @@ class FinanceEvent(models.Model):
         return self.env["finance.trace.step"]._action_for(
             self.correlation_id, self.label
         )
+
+    def action_send_again(self):
+        """Open a replay of the chosen events, to be counted and given a reason."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        return self.env["finance.replay"]._action_new(self)
+
+    # === BUSINESS METHODS === #
+
+    def _filter_attributes(self):
+        """Return what a subscription's condition may ask beside the content."""
+        self.ensure_one()
+        return filter_attributes(self)
+
+
+def filter_attributes(event):
+    """Return the attributes of an event, or of its row, by their names on the wire."""
+    return {
+        "type": event.type,
+        "subject": event.subject,
+        "source": event.source,
+        "actor": event.actor,
+        "partitionkey": event.aggregate,
+        "correlationid": event.correlation_id,
+        "causationid": event.causation_id or None,
+    }

@@ -104,7 +104,8 @@ VARIABLES = {
         "(default: 8049, and the next)"
     ),
     "HUB_SYSTEM_RECEIVER_PORT": (
-        "HTTP port of the receiver of system tests and benchmarks (default: 8059)"
+        "HTTP port of the receiver of system tests and benchmarks (default: 8059; "
+        "benchmarks take the next, too)"
     ),
     "HUB_BROKER": (
         "folder of the private message broker of the AMQP tests (default: "
