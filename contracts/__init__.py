@@ -2,6 +2,7 @@
 """The public language: envelope, events, commands, statuses, errors."""
 
 from .base import (
+    OPEN_CHOICE,
     Contract,
     ContractError,
     clip,
@@ -11,6 +12,7 @@ from .base import (
     utc_text,
     validate,
 )
+from .asyncapi import asyncapi
 from .batch import (
     Manifest,
     batch_file_name,
@@ -37,6 +39,7 @@ from .commands import (
     parse_command,
 )
 from .commands import json_schema as command_json_schema
+from .compatibility import incompatibilities
 from .constants import ENVELOPE_MAX_BYTES, EVENT_NAMESPACE, SEQUENCE_DIGITS
 from .envelope import (
     CONTENT_TYPE_BATCH,
@@ -92,6 +95,7 @@ __all__ = [
     "EVENT_NAMESPACE",
     "EVENT_TYPES",
     "INTERNAL",
+    "OPEN_CHOICE",
     "PERSONAL",
     "RESTRICTED",
     "SEQUENCE_DIGITS",
@@ -108,6 +112,7 @@ __all__ = [
     "Filter",
     "Manifest",
     "PaymentCaptured",
+    "asyncapi",
     "batch_file_name",
     "batched",
     "binary",
@@ -127,6 +132,7 @@ __all__ = [
     "event_subject",
     "event_type",
     "fold",
+    "incompatibilities",
     "join_batch",
     "json_schema",
     "jsonl",

@@ -79,6 +79,10 @@ PROBLEM_TYPE = "urn:finance-hub:problem:"
 #: Keyword of the published JSON Schemas which says how confidential a value is.
 CLASSIFICATION_KEYWORD = "x-classification"
 
+#: Keyword which says that further values may be added to a choice without a new
+#: version.
+OPEN_CHOICE_KEYWORD = "x-open-choice"
+
 #: What stands for a required value that is masked: a text, a currency (ISO 4217 "no
 #: currency"), a number, one which has to be positive, a day and a moment.
 MASK_TEXT = "***"
@@ -118,3 +122,11 @@ FILE_NAME_MAX_LENGTH = 200
 
 #: Where the schema of the manifest is published, below the hub's own address.
 MANIFEST_SCHEMA_PATH = "/finance/v1/batch-manifest/schema"
+
+# === ASYNCAPI === #
+
+#: Names the document for ever (RFC 3986).
+ASYNCAPI_ID = "urn:finance-hub:events"
+
+#: Where commands are sent to, below the hub's own address.
+INBOUND_PATH = "/finance/v1/inbound/{connector}"

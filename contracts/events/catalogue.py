@@ -1,13 +1,15 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The catalogue of outbound events. A new object is one file and one line here."""
 
+import copy
 import difflib
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from .. import constants as const
-from ..base import ContractError
+from ..base import Contract, ContractError
 from ..classification import lift
 from ..envelope import schema_uri
 from . import (
@@ -271,6 +273,30 @@ def validate_pattern(pattern: str) -> tuple[str, ...]:
 # === SCHEMA === #
 
 
+@cache
+def _model_schema(model: type[Contract]) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="validation", by_alias=True)
+    return _open(lift(schema))
+
+
+def _open(schema: Any) -> Any:
+    """Return a schema which lets unknown fields pass.
+
+    Fields may be added without a new version; who checks what comes by the schema of
+    the day they subscribed must not refuse it then. What the hub sends it checks
+    itself, and more strictly.
+    """
+    if isinstance(schema, list):
+        return [_open(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _open(value)
+        for key, value in schema.items()
+        if not (key == "additionalProperties" and value is False)
+    }
+
+
 def json_schema(name: str, base_url: str = "") -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of an event type's data.
 
@@ -278,9 +304,8 @@ def json_schema(name: str, base_url: str = "") -> dict[str, Any]:
     :raises ContractError: ``D-VERSION`` for an unknown type.
     """
     entry = event_type(name)
-    schema = lift(entry.model.model_json_schema(mode="validation", by_alias=True))
     return {
-        **schema,
+        **copy.deepcopy(_model_schema(entry.model)),
         "$schema": const.JSON_SCHEMA_DIALECT,
         "$id": schema_uri(name, base_url),
         "title": entry.title,
