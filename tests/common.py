@@ -14,6 +14,11 @@ from ..models.capture import memory
 from ..models.outbox.dispatcher import Dispatcher
 from ..signing import sign_headers
 
+# What most tests subscribe to: the documents they make, not what else happens to the
+# partners and accounts behind them.
+DOCUMENTS = (
+    "finance.invoice.*, finance.bill.*, finance.credit_note.*, finance.payment.*"
+)
 LOOPBACK = "127.0.0.0/8"
 GROUPS = ("operator", "approver", "administrator", "auditor")
 
@@ -162,7 +167,7 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
         return credential
 
     @classmethod
-    def make_endpoint(cls, url, connector=None, patterns="*", **values):
+    def make_endpoint(cls, url, connector=None, patterns=DOCUMENTS, **values):
         """Return an endpoint with a credential and a subscription."""
         connector = connector or cls.make_connector()
         endpoint = cls.env["finance.endpoint"].create(

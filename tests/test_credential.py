@@ -45,6 +45,7 @@ class TokenServer(ThreadingHTTPServer):
     """A real OAuth 2 token endpoint on loopback.
 
     :ivar asked: the Authorization header and the body of each request
+    :ivar status: what it answers
     """
 
     daemon_threads = True
@@ -52,6 +53,7 @@ class TokenServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _TokenHandler)
         self.asked = []
+        self.status = 200
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
         self._thread.start()
 
@@ -71,7 +73,7 @@ class _TokenHandler(BaseHTTPRequestHandler):
         self.server.asked.append((self.headers["Authorization"], body))
         token = f"token-{len(self.server.asked)}"
         content = json.dumps({"access_token": token, "expires_in": 3600}).encode()
-        self.send_response(200)
+        self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

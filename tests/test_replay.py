@@ -1018,3 +1018,172 @@ class TestReplayWork(ReplayCase):
         self.assertEqual((step.res_model, step.res_id), ("finance.replay", replay.id))
         self.assertIn("The receiver lost its data", step.label)
         self.assertEqual(len(set(steps.ids)), len(steps))
+
+
+@tagged("post_install", "-at_install")
+class TestBackfill(ReplayCase):
+    """cap 28: a new subscriber gets what happened before it came."""
+
+    def setUp(self):
+        super().setUp()
+        self.endpoint.subscription_ids.patterns = "finance.invoice.*"
+
+    def forget(self, records):
+        """Take away the events of documents, as if the hub had not been there."""
+        events = self.events_of(records)
+        self.env.cr.execute("SET LOCAL finance_hub.purge = 'on'")
+        self.env.cr.execute(
+            "DELETE FROM finance_delivery WHERE event_id = ANY(%s)", [events.ids]
+        )
+        self.env.cr.execute(
+            "DELETE FROM finance_event WHERE id = ANY(%s)", [events.ids]
+        )
+        self.env.cr.execute("SET LOCAL finance_hub.purge = 'off'")
+        self.env.invalidate_all()
+
+    def pay(self, invoice):
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=invoice.ids
+        ).create({"journal_id": self.journal.id}).action_create_payments()
+        self.end_transaction()
+
+    def test_from_the_outbox(self):
+        """What happened before the subscription, in order, and nothing twice."""
+        events = self.record(5, aggregate="invoice/7")
+        seen = self.record(2)
+        self.deliver(seen)
+        lost = self.record(1)
+        self.deliver(lost, "dead")
+        replay = self.started(kind="backfill", with_delivered=True)
+        self.assertEqual(replay.total, 5)
+        self.work()
+        self.send()
+        self.assertEqual(
+            [event["id"] for event in self.sink.events], events.mapped("event_id")
+        )
+        self.work()
+        self.assertEqual((replay.state, replay.delivered), ("done", 5))
+        again = self.replay(kind="backfill")
+        again.action_count()
+        self.assertEqual(again.total, 0)
+
+    def test_documents_from_before(self):
+        old, paid, draft = (
+            self.make_invoice(100.0),
+            self.make_invoice(200.0),
+            self.make_invoice(post=False),
+        )
+        self.end_transaction()
+        self.pay(paid)
+        self.forget(old | paid | draft)
+        recent = self.make_invoice(300.0)
+        self.assertEqual(self.verbs_of(recent), ["posted"])
+        replay = self.replay(kind="backfill", with_documents=True)
+        replay.action_count()
+        posted = max(n for n in EVENT_TYPES if n.startswith("finance.invoice.posted"))
+        known = self.env["account.move"].search_count(
+            [
+                ("move_type", "=", "out_invoice"),
+                ("state", "=", "posted"),
+                ("company_id", "=", self.company.id),
+                ("id", "!=", recent.id),
+            ]
+        )
+        self.assertEqual(replay.counts["documents"][posted], known)
+        self.assertTrue(replay.needs_approval)
+        replay.action_request_approval()
+        replay.with_user(self.approver).action_approve()
+        with patch.object(constants, "REPLAY_DOCUMENT_CHUNK", 1):
+            self.work_off(replay)
+        self.assertEqual(replay.enqueued, replay.total + replay.document_total)
+        self.assertEqual(self.verbs_of(old), ["posted"])
+        self.assertEqual(self.verbs_of(paid), ["posted", "paid"])
+        self.assertFalse(self.events_of(draft))
+        self.later(hours=1)
+        self.send()
+        of_paid = [
+            event["type"].split(".")[2]
+            for event in self.sink.events
+            if event["subject"] == f"invoice/{paid.id}"
+        ]
+        self.assertEqual(of_paid, ["posted", "paid"])
+        self.assertNotIn(
+            f"invoice/{recent.id}", [event["subject"] for event in self.sink.events]
+        )
+        again = self.replay(kind="backfill", with_documents=True)
+        again.action_count()
+        self.assertEqual(again.total + again.document_total, 0)
+
+    def test_documents_by_date(self):
+        january = self.make_invoice()
+        february = self.make_invoice(invoice_date="2026-02-10", date="2026-02-10")
+        self.end_transaction()
+        self.forget(january | february)
+        replay = self.started(
+            kind="backfill",
+            with_documents=True,
+            occurred_from="2026-02-01 00:00:00",
+            occurred_to="2026-03-01 00:00:00",
+        )
+        self.work_off(replay)
+        self.assertIn(february.id, self.rows(replay).event_id.mapped("res_id"))
+        self.assertFalse(self.events_of(january))
+
+    def test_documents_survive_a_crash(self):
+        """Events and deliveries of a chunk are one transaction with its place."""
+        invoices = self.env["account.move"].union(
+            *(self.make_invoice() for _i in range(4))
+        )
+        self.end_transaction()
+        self.forget(invoices)
+        replay = self.started(kind="backfill", with_documents=True)
+        model = type(replay)
+        original = model.write
+        writes = []
+
+        def write(records, vals):
+            if "cursor_document" in vals:
+                writes.append(vals)
+                if len(writes) == 2:
+                    raise SystemExit("killed")
+            return original(records, vals)
+
+        with (
+            patch.object(constants, "REPLAY_DOCUMENT_CHUNK", 1),
+            patch.object(model, "write", write),
+        ):
+            try:
+                self.work()
+            except SystemExit:
+                pass
+            else:
+                self.fail("it was not killed")
+        self.env.invalidate_all()
+        made = len(self.rows(replay))
+        self.assertEqual(made, 1)
+        self.work_off(replay)
+        for invoice in invoices:
+            self.assertEqual(self.verbs_of(invoice), ["posted"])
+            self.assertEqual(
+                len(self.events_of(invoice).delivery_ids.filtered("replay_id")), 1
+            )
+
+    def test_documents_of_other_companies_are_not_read(self):
+        other = self.env["res.company"].create({"name": "Elsewhere"})
+        replay = self.replay(kind="backfill", with_documents=True).sudo()
+        records, domain = replay._document_source(POSTED)
+        self.assertEqual(records._name, "account.move")
+        before = records.search_count(domain)
+        self.make_invoice()
+        self.end_transaction()
+        self.assertEqual(records.search_count(domain), before, "it has its event")
+        replay.company_id = other
+        self.assertEqual(records.search_count(replay._document_source(POSTED)[1]), 0)
+
+    def test_what_can_not_be_told_is_left_out(self):
+        replay = self.replay(kind="backfill", with_documents=True).sudo()
+        self.assertIsNone(
+            replay._document_source(
+                max(n for n in EVENT_TYPES if ".reset_to_draft." in n)
+            )
+        )

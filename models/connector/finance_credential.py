@@ -506,7 +506,8 @@ class FinanceCredential(models.Model):
         :raise UserError: when a secret can't be decrypted
         :raise ValueError: when there is none
         """
-        self.ensure_one()
+        if not self:
+            raise UserError(self.env._("Choose a signing credential on the endpoint."))
         return self._scheme().signer(self)
 
     def _authenticator(self, proxy=None, ca_pem=None):
@@ -520,6 +521,16 @@ class FinanceCredential(models.Model):
         """
         self.ensure_one()
         return self._scheme().authenticator(self, self._only_secret(), proxy, ca_pem)
+
+    def _login(self):
+        """Return (user name, password) of a credential of the scheme ``basic``.
+
+        :return: two empty texts when ``self`` is empty
+        :raise UserError: when there is no password, or it can't be decrypted
+        """
+        if not self:
+            return "", ""
+        return self.username or "", self._only_secret()
 
     def _client_context(self, ca_pem=None):
         """Return the TLS settings with which the hub shows its certificate.

@@ -103,12 +103,12 @@ def test_each_line_is_a_cloudevent(batch):
 # === CSV === #
 
 
-STARTS = ("'=", "'+", "'-", "'@", "'\t", "'\r", "'\n")
+STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def plain(text):
-    """Return what was written, without the apostrophe against formulas."""
-    return text[1:] if text[:2] in STARTS else text
+def says(cell, text):
+    """Whether a cell is a text, with the apostrophe where it looks like a formula."""
+    return cell == text or (text.startswith(STARTS) and cell == f"'{text}")
 
 
 def found_in(data, path):
@@ -124,8 +124,8 @@ def test_every_value_can_be_read_back(batch):
     rows = read_csv(content)
     assert len(rows) == len(batch)
     for row, event in zip(rows, batch, strict=True):
-        assert plain(row["id"]) == event["id"]
-        assert plain(row["actor"]) == (event["actor"] or "")
+        assert says(row["id"], event["id"])
+        assert says(row["actor"], event["actor"] or "")
         assert row["time"] == "2026-01-31T23:00:05Z"
         for column, cell in row.items():
             if not column.startswith("data."):
@@ -136,8 +136,9 @@ def test_every_value_can_be_read_back(batch):
             elif isinstance(value, dict | list | bool | int):
                 assert json.loads(cell) == value
             else:
-                assert plain(cell) == value
-        assert scalars_of(event["data"]) <= {plain(cell) for cell in row.values()}
+                assert says(cell, value)
+        for text in scalars_of(event["data"]):
+            assert any(says(cell, text) for cell in row.values())
 
 
 def scalars_of(value):
