@@ -152,6 +152,7 @@ class TestPlans(HealthCase):
             "orphans": (janitor.ORPHANS, {"now": now, "most": most}),
             "stuck messages": (janitor.STUCK_MESSAGES, {"late": late, "most": most}),
             "stuck commands": (janitor.STUCK_COMMANDS, {"late": late, "most": most}),
+            "stuck replays": (janitor.STUCK_REPLAYS, {"late": late}),
             "last rolled": (pulse.LAST_ROLLED, {"until": now}),
             "roll-up": (
                 pulse.ROLL_UP,
@@ -219,8 +220,8 @@ class TestPlans(HealthCase):
         operator = self.users["operator"]
         for name, (model, domain) in lists.items():
 
-            def read(model=model.with_user(operator), domain=domain):
-                model.search(domain, limit=80)
+            def read(records=model.with_user(operator), domain=domain):
+                records.search(domain, limit=80)
 
             for query, parameters in self.captured(read):
                 with self.subTest(name):

@@ -164,6 +164,26 @@ class TestRetention(RetentionCase):
         self.assertFalse(deliveries[-1].exists())
         self.assertTrue(attempts[0].exists())
 
+    def test_what_an_open_replay_needs_stays(self):
+        event = self.add_event(aggregate="invoice/1", occurred_at=self.ago(4000))
+        self.add_event(aggregate="invoice/1", sequence=2, occurred_at=self.ago(1))
+        replay = self.env["finance.replay"].create(
+            {
+                "company_id": self.company.id,
+                "endpoint_ids": [(6, 0, self.endpoint.ids)],
+                "event_ids": [(6, 0, event.ids)],
+                "reason": "Because",
+            }
+        )
+        delivery = self.done(400, replay_id=replay.id)
+        self.purge()
+        self.assertTrue(event.exists())
+        self.assertTrue(delivery.exists())
+        replay.state = "done"
+        self.purge()
+        self.assertFalse(event.exists())
+        self.assertFalse(delivery.exists())
+
     # === DELIVERIES, BATCHES === #
 
     def test_deliveries(self):

@@ -241,6 +241,16 @@ class TestTours(FinanceHubCommon, HttpCase):
         self.assertEqual(self.endpoint.state, "live")
         self.assertEqual(self.endpoint.retry_schedule, "0, 60")
 
+    def test_test_event(self):
+        """An administrator tests an endpoint and reads what it answered."""
+        self.sink.answers = [status(500), status(200)]
+        self.walk("finance_hub_test_event", "administrator", "finance_endpoint_action")
+        self.assertEqual(len(self.sink.events), 3, "one of set-up, two tests")
+        self.assertEqual(self.sink.events[-1]["type"], "finance.connector.ping.v1")
+
+    def test_health(self):
+        self.walk("finance_hub_health", "operator", "finance_endpoint_action")
+
     def test_subscriptions(self):
         self.walk(
             "finance_hub_subscriptions", "administrator", "finance_subscription_action"
