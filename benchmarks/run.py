@@ -71,6 +71,7 @@ def main() -> int:
     names = options.names or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    sys.stdout.reconfigure(line_buffering=True)
     # Ended politely, it leaves no server and no database behind.
     signal.signal(signal.SIGTERM, lambda *_received: sys.exit(143))
     about = machine()
