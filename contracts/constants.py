@@ -104,3 +104,17 @@ FILTER_CACHE_SIZE = 512
 
 #: First step of the paths which lead to an attribute of the envelope.
 FILTER_ATTRIBUTES = "event"
+
+# === BATCH FILES === #
+
+#: Beginnings of a text which spreadsheets take for a formula (OWASP, CSV injection).
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+#: The field of an event's data that is added up for the control totals: the first one
+#: it has.
+CONTROL_TOTAL_FIELDS = ("total_amount", "amount")
+
+FILE_NAME_MAX_LENGTH = 200
+
+#: Where the schema of the manifest is published, below the hub's own address.
+MANIFEST_SCHEMA_PATH = "/finance/v1/batch-manifest/schema"

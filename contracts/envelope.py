@@ -242,7 +242,7 @@ def structured_from_row(attributes: dict[str, Any], data_json: str | bytes) -> b
         booleans, aware datetimes; absent where ``None``.
     :param data_json: the JSON text of the data; empty for an event without.
     """
-    head = dump_json(_row_attributes(attributes))
+    head = dump_json(row_attributes(attributes))
     data_json = _bytes(data_json)
     if not data_json:
         return head
@@ -257,7 +257,7 @@ def binary_from_row(
     :param attributes: as for :func:`structured_from_row`.
     :param data_json: the JSON text of the data; empty for an event without.
     """
-    return _binary(_row_attributes(attributes), _bytes(data_json))
+    return _binary(row_attributes(attributes), _bytes(data_json))
 
 
 def join_batch(bodies: Iterable[bytes]) -> bytes:
@@ -265,7 +265,8 @@ def join_batch(bodies: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(bodies) + b"]"
 
 
-def _row_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+def row_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an envelope as JSON says them, absent ones left out."""
     found = {
         "specversion": const.SPECVERSION,
         "datacontenttype": CONTENT_TYPE_JSON,

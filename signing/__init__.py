@@ -1,6 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Signature schemes in and out, the secret box, masking: pure functions."""
 
+from .constants import MASK
 from .http_message_signatures import (
     ALGORITHMS,
     MessageSigner,
@@ -35,6 +36,7 @@ from .standard_webhooks import (
 
 __all__ = [
     "ALGORITHMS",
+    "MASK",
     "MessageSigner",
     "SecretBox",
     "SecretBoxError",

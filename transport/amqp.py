@@ -39,6 +39,9 @@ from .resolver import GuardedResolver
 #: "message size 140000000 is larger than configured max size 134217728"
 _MAX_SIZE = re.compile(r"larger than (?:the )?(?:configured )?max(?:imum)? size (\d+)")
 
+# AMQP 0-9-1, exchange.declare: "letters, digits, hyphen, underscore, period, or colon".
+_EXCHANGE = re.compile(r"[A-Za-z0-9_.:-]+")
+
 # Replies of a broker, AMQP 0-9-1 section 1.2 (constants).
 _ACCESS_REFUSED, _NOT_FOUND, _PRECONDITION_FAILED = 403, 404, 406
 _CONNECTION_FORCED, _NOT_ALLOWED = 320, 530
@@ -47,6 +50,20 @@ _CONNECTION_FORCED, _NOT_ALLOWED = 320, 530
 def is_available() -> bool:
     """Whether the library ``pika`` is installed."""
     return importlib.util.find_spec("pika") is not None
+
+
+def check_exchange(name: str | None) -> None:
+    """Refuse the name of an exchange that AMQP cannot carry.
+
+    :raises ValueError: saying what is wrong.
+    """
+    if not name:
+        raise ValueError("Enter the name of the broker's exchange.")
+    if not _EXCHANGE.fullmatch(name) or len(name) > const.SHORT_STRING_MAX_BYTES:
+        raise ValueError(
+            "The name of an exchange is made of letters, digits, dots, dashes, colons "
+            f"and underscores, at most {const.SHORT_STRING_MAX_BYTES} of them."
+        )
 
 
 def binary_headers(attributes: Mapping[str, Any]) -> dict[str, str]:
@@ -130,11 +147,7 @@ class AmqpTransport:
         app_id: str = const.AMQP_APP_ID,
         resolver: Any = None,
     ):
-        if not exchange or len(exchange.encode()) > const.SHORT_STRING_MAX_BYTES:
-            raise ValueError(
-                "Enter the name of an exchange, of at most "
-                f"{const.SHORT_STRING_MAX_BYTES} bytes."
-            )
+        check_exchange(exchange)
         self._host = host
         self._port = port
         self._vhost = vhost
@@ -151,6 +164,7 @@ class AmqpTransport:
         self._connecting: asyncio.Task | None = None
         self._refusal: _Failure | None = None
         self._refused_until = 0.0
+        self._max_size: int | None = None
         self._closed = False
 
     # === PUBLISHING === #
@@ -196,6 +210,11 @@ class AmqpTransport:
                 raise _Failure("too_large", "The routing key is too long.")
             deadline = asyncio.get_running_loop().time() + timeout
             session = await self._ready(deadline)
+            # Sent again, it would end the session for all the others again.
+            if self._max_size is not None and len(body) > self._max_size:
+                raise _Failure(
+                    "too_large", f"The broker takes at most {self._max_size} bytes."
+                )
             connected = time.perf_counter()
             phases["connect"] = round((connected - started) * 1000.0, 3)
             await session.send(routing_key, message_id, body, properties, deadline)
@@ -254,6 +273,8 @@ class AmqpTransport:
         loop = asyncio.get_running_loop()
         while True:
             session = self._session
+            if session is not None and session.max_size is not None:
+                self._max_size = session.max_size
             if session is None or session.lost:
                 session = await self._connected(loop, deadline)
             if not session.blocked:
@@ -413,6 +434,7 @@ class _Session:
     :ivar lost: why the session is over; ``None`` while it lasts.
     :ivar blocked: why the broker takes nothing now; empty when it does.
     :ivar unblocked: set when it takes messages again, or the session is over.
+    :ivar max_size: the broker's limit in bytes, once it ended a session over it.
     """
 
     def __init__(self, exchange: str, address: str):
@@ -420,6 +442,7 @@ class _Session:
         self.lost: _Failure | None = None
         self.blocked = ""
         self.unblocked = asyncio.Event()
+        self.max_size: int | None = None
         self._loop = asyncio.get_running_loop()
         self._exchange = exchange
         self._workflow: Any = None
@@ -432,7 +455,6 @@ class _Session:
         self._last_tag = 0
         self._pending: dict[int, _Pending] = {}
         self._tags: dict[str, deque[int]] = {}
-        self._max_size: int | None = None
 
     # === OPENING === #
 
@@ -504,8 +526,6 @@ class _Session:
         """
         import pika
 
-        if self._max_size is not None and len(body) > self._max_size:
-            raise _Failure("too_large", f"The broker takes {self._max_size} bytes.")
         try:
             self._channel.basic_publish(
                 self._exchange,
@@ -615,7 +635,7 @@ class _Session:
             self.lost = classify(reason)
         failure = self.lost
         found = _MAX_SIZE.search(failure.detail)
-        limit = int(found[1]) if found else None
+        limit = self.max_size = int(found[1]) if found else None
         self.blocked = ""
         self.unblocked.set()
         if self._step is not None and not self._step.done():

@@ -66,7 +66,9 @@ class FinanceBatch(models.Model):
         help="Counts the batches of a subscription without a gap.",
     )
     event_count = fields.Integer(string="Events", required=True, readonly=True)
-    parent_id = fields.Many2one("finance.batch", string="Split From", readonly=True)
+    parent_id = fields.Many2one(
+        "finance.batch", string="Split From", readonly=True, index="btree_not_null"
+    )
     created_at = fields.Datetime(required=True, readonly=True)
     due_at = fields.Datetime(string="Next Attempt", readonly=True)
     delivered_at = fields.Datetime(readonly=True)

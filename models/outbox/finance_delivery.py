@@ -114,8 +114,12 @@ class FinanceDelivery(models.Model):
     _open_idx = models.Index(
         "(state, id DESC) WHERE state IN ('waiting', 'parked', 'dead', 'cancelled')"
     )
+    # How many of an endpoint need somebody, and whose exception they hang on.
+    _stuck_idx = models.Index("(endpoint_id, state) WHERE state IN ('parked', 'dead')")
+    _dead_idx = models.Index("(exception_id, endpoint_id) WHERE state = 'dead'")
     _endpoint_idx = models.Index("(endpoint_id, id DESC)")
-    _replay_idx = models.Index("(replay_id, id) WHERE replay_id IS NOT NULL")
+    # How far a replay is: counted without reading a row.
+    _replay_idx = models.Index("(replay_id, state, id) WHERE replay_id IS NOT NULL")
     _feed_position_unique = models.UniqueIndex(
         "(endpoint_id, feed_position) WHERE feed_position IS NOT NULL"
     )

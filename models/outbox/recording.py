@@ -1,5 +1,6 @@
 """What became of what was sent: the SQL with which a dispatcher records it."""
 
+import hashlib
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from json.encoder import encode_basestring as _quote
@@ -28,6 +29,8 @@ ATTEMPT_COLUMNS = (
     "response_headers",
     "response_body",
     "phases",
+    "endpoint_id",
+    "body_sha256",
 )
 # A success is noted on the health row at most this often while all is well.
 SUCCESS_INTERVAL = timedelta(minutes=1)
@@ -62,6 +65,8 @@ def attempt_row(ticket, result, kind, code, cause, address):
         _answer_json(tuple(outcome.headers.items())),
         outcome.body.decode("utf-8", "replace"),
         outcome.phases,
+        ticket.endpoint_id,
+        hashlib.sha256(result.parcel.body).hexdigest(),
     )
 
 

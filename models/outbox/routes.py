@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytz
 
-from ...signing import Signer
 from ...transport import (
     BREAKER_WINDOW_SECONDS,
     HALF_OPEN,
     OPEN,
+    Authenticator,
     Breaker,
     Gate,
     QuietWindow,
@@ -19,9 +19,11 @@ from ...transport import (
     parse_schedule,
     quiet_until,
 )
+from ...transport.amqp_sender import AmqpOptions
 from ...transport.engine import Destination
 from ...transport.http import HttpOptions
 from .. import clock, constants
+from .. import proxy as server_proxy
 
 USER_AGENT = "finance-hub/1"
 
@@ -74,28 +76,69 @@ def load_route(endpoint, gate: Gate | None = None) -> Route:
         rate=endpoint.rate_limit,
         burst=endpoint.rate_burst or max(1, round(endpoint.rate_limit)),
         quiet=parse_quiet(endpoint.quiet_windows),
-        zone=_zone(endpoint.quiet_tz or "UTC"),
+        zone=zone_named(endpoint.quiet_tz or "UTC"),
         address=endpoint.url,
     )
 
 
 @lru_cache(maxsize=64)
-def _zone(name) -> tzinfo:
+def zone_named(name: str) -> tzinfo:
+    """Return a time zone by its name."""
     # From pytz, which every Odoo has: the system's own zones may be missing.
     with pytz.open_resource(name) as stream:
         return ZoneInfo.from_file(stream, key=name)
 
 
 def _https(endpoint) -> HttpOptions:
+    proxy = server_proxy.proxy() if endpoint.use_proxy else None
     return HttpOptions(
         url=endpoint.url,
         headers={"User-Agent": USER_AGENT},
-        signer=Signer(endpoint.credential_id._secrets()),
+        signer=endpoint.credential_id._signer(),
+        authenticator=_authenticator(endpoint, proxy),
+        ssl_context=endpoint._ssl_context(),
+        proxy=proxy,
+    )
+
+
+def _authenticator(endpoint, proxy):
+    """Return what gets access; kept between runs, so that a token is, too."""
+    credential = endpoint.auth_credential_id
+    if not credential:
+        return None
+    key = (
+        endpoint.env.cr.dbname,
+        credential.id,
+        credential.write_date,
+        proxy,
+        endpoint.ca_pem,
+    )
+    if key not in _authenticators:
+        if len(_authenticators) >= constants.AUTHENTICATORS_KEPT:
+            _authenticators.clear()
+        _authenticators[key] = credential._authenticator(proxy, endpoint.ca_pem or None)
+    return _authenticators[key]
+
+
+_authenticators: dict[tuple, Authenticator] = {}
+
+
+def _amqp(endpoint) -> AmqpOptions:
+    username, password = endpoint.auth_credential_id._login()
+    return AmqpOptions(
+        url=endpoint.url,
+        exchange=endpoint.amqp_exchange,
+        declare=endpoint.amqp_declare_exchange,
+        routing_key=endpoint.amqp_routing_key,
+        username=username,
+        password=password,
+        ssl_context=endpoint._ssl_context(),
+        signer=endpoint.credential_id and endpoint.credential_id._signer(),
     )
 
 
 #: What a transport's options are made of; see ``transport.engine.SENDERS``.
-TRANSPORTS = {"https": _https}
+TRANSPORTS = {"https": _https, "amqp": _amqp}
 
 
 def load_gates(cr, endpoint_ids: list[int]) -> dict[int, Gate]:

@@ -229,7 +229,7 @@ def test_closing_while_connecting():
 
 
 def test_an_exchange_needs_a_name():
-    for name in ("", "x" * 256):
+    for name in ("", "x" * 256, "a b", "ü", "a/b"):
         with pytest.raises(ValueError, match="exchange"):
             AmqpTransport("h", 1, "/", "u", "p", exchange=name)
 

@@ -384,6 +384,13 @@ def test_a_message_beyond_the_brokers_limit_fails_alone(broker, queue):
                 *(publish(transport, f"e-{number}") for number in range(20)),
             )
             again = [await publish(transport, f"e-{number}") for number in range(20)]
+            # It is known now, and does not end the connection of all a second time.
+            big, small = await asyncio.gather(
+                publish(transport, "big", body=b"x" * (MAX_MESSAGE_SIZE + 1)),
+                publish(transport, "small"),
+            )
+            assert big.error == "too_large" and "takes at most" in big.detail
+            assert small.delivered
             return together, again
 
     (big, *others), again = asyncio.run(main())
