@@ -71,10 +71,12 @@ PG_OS_USER = "postgres"
 #: The one that runs the broker when the tools run as root; every Debian has it.
 BROKER_OS_USER = "nobody"
 
-#: Channels of queue_job: two at a time, one dispatcher (outbound) and one inbox
-#: job. Kept below the number of workers, since a running job occupies one.
+#: Channels of queue_job: a dispatcher for each lane (outbound) and one inbox job, all
+#: at a time when there is work for all; each running job occupies a worker.
 QUEUE_JOB_CHANNELS = (
-    "root:2,root.finance_hub:2,root.finance_hub.dispatch:1,root.finance_hub.inbox:1"
+    "root:4,root.finance_hub:4,root.finance_hub.dispatch:3,"
+    "root.finance_hub.dispatch.critical:1,root.finance_hub.dispatch.standard:1,"
+    "root.finance_hub.dispatch.bulk:1,root.finance_hub.inbox:1"
 )
 
 #: Where events may be delivered although the address is private. Only the demo
