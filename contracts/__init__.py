@@ -21,6 +21,7 @@ from .commands import (
 )
 from .commands import json_schema as command_json_schema
 from .constants import ENVELOPE_MAX_BYTES, SEQUENCE_DIGITS
+from .cursor import decode_cursor, encode_cursor
 from .envelope import (
     CONTENT_TYPE_BATCH,
     CONTENT_TYPE_STRUCTURED,
@@ -73,7 +74,9 @@ __all__ = [
     "clip",
     "command_json_schema",
     "command_type",
+    "decode_cursor",
     "dump_json",
+    "encode_cursor",
     "event_id",
     "event_source",
     "event_subject",

@@ -7,3 +7,6 @@ from . import test_connector
 from . import test_access
 from . import test_trace
 from . import test_tours
+from . import test_client
+from . import test_feed
+from . import test_feed_order

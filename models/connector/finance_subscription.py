@@ -147,6 +147,21 @@ class FinanceSubscription(models.Model):
                 except ContractError as error:
                     raise ValidationError(str(error)) from error
 
+    @api.constrains("delivery_mode", "endpoint_id")
+    def _check_delivery_mode(self):
+        for subscription in self:
+            if (
+                subscription.endpoint_id.transport == "feed"
+                and subscription.delivery_mode != "realtime"
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "“%s” is a pull feed: its reader decides how much it fetches "
+                        "at a time. Choose real time.",
+                        subscription.endpoint_id.name,
+                    )
+                )
+
     # === CRUD === #
 
     @api.model_create_multi
@@ -201,7 +216,9 @@ class FinanceSubscription(models.Model):
                         subscription.id,
                         subscription.endpoint_id.id,
                         subscription.lane,
-                        subscription.delivery_mode == "realtime",
+                        # A feed is fetched, so nothing in it is ever due.
+                        subscription.delivery_mode == "realtime"
+                        and subscription.endpoint_id.transport != "feed",
                     ),
                 )
         return tuple(routes.values())
