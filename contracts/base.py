@@ -20,8 +20,10 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
+from pydantic_core import core_schema
 
 from . import constants as const
+from .docs import descriptions, summary
 
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -105,6 +107,44 @@ def _decimal(value: Any, digits: int, scale: int) -> Decimal:
     return number if number else abs(number)
 
 
+class _Quickly:
+    """Tries compiled code first; what that does not take, the validator looks at.
+
+    Nearly all that the books send is plain, and every amount and date of an event
+    comes through here while somebody waits for the posting.
+    """
+
+    def __init__(self, schema: core_schema.CoreSchema):
+        self.schema = schema
+
+    def __get_pydantic_core_schema__(self, source, handler):
+        careful = handler(source)
+        return core_schema.union_schema(
+            [(self.schema, _QUICK), (careful, _CAREFUL)],
+            mode="left_to_right",
+            serialization=careful.get("serialization"),
+        )
+
+    def __get_pydantic_json_schema__(self, schema, handler):
+        return handler(schema["choices"][1][0])
+
+
+# The steps which pydantic adds to the place of a fault.
+_QUICK, _CAREFUL = "[quick]", "[careful]"
+
+
+def _plain_decimal(digits: int, scale: int) -> _Quickly:
+    pattern = rf"^(?:0|[1-9][0-9]{{0,{digits - scale - 1}}})(?:\.[0-9]{{1,{scale}}})?$"
+    return _Quickly(
+        core_schema.chain_schema(
+            [
+                core_schema.str_schema(strict=True, pattern=pattern),
+                core_schema.no_info_plain_validator_function(Decimal),
+            ]
+        )
+    )
+
+
 def _decimal_text(value: Decimal) -> str:
     return format(value, "f")
 
@@ -131,7 +171,7 @@ Money = Annotated[
     BeforeValidator(
         lambda value: _decimal(value, const.MONEY_MAX_DIGITS, const.MONEY_MAX_SCALE)
     ),
-    PlainSerializer(_decimal_text, return_type=str),
+    _plain_decimal(const.MONEY_MAX_DIGITS, const.MONEY_MAX_SCALE),
     _decimal_schema(const.MONEY_MAX_SCALE, "Decimal amount as a string."),
 ]
 
@@ -147,6 +187,7 @@ Quantity = Annotated[
         )
     ),
     PlainSerializer(_decimal_text, return_type=str),
+    _plain_decimal(const.QUANTITY_MAX_DIGITS, const.QUANTITY_MAX_SCALE),
     _decimal_schema(const.QUANTITY_MAX_SCALE, "Decimal number as a string."),
 ]
 
@@ -271,7 +312,14 @@ UtcDateTime = Annotated[
 PlainDate = Annotated[
     date,
     BeforeValidator(_plain_date),
-    PlainSerializer(date.isoformat, return_type=str),
+    _Quickly(
+        core_schema.chain_schema(
+            [
+                core_schema.str_schema(strict=True, pattern=f"^{_DATE.pattern}$"),
+                core_schema.date_schema(strict=False),
+            ]
+        )
+    ),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 
@@ -291,6 +339,8 @@ def single_line(value: str) -> str:
 
     :raises ValueError: when it holds line breaks or control characters.
     """
+    if value.isprintable():
+        return value
     if _CONTROL.search(value) or _SURROGATES.search(value):
         raise ValueError("Control characters and line breaks are not allowed here.")
     return value
@@ -315,6 +365,8 @@ def clip(value: Any, length: int, lines: bool = False) -> Any:
     is cut off is marked by ``…``. Anything but a text is returned as it is.
     """
     if not isinstance(value, str):
+        return value
+    if len(value) <= length and value.isprintable():
         return value
     if lines:
         value = value.replace("\r\n", "\n")
@@ -354,18 +406,29 @@ LongText = Annotated[
     AfterValidator(several_lines),
 ]
 
+
+def _cleaner(length: int, lines: bool = False) -> BeforeValidator:
+    def clean(value: Any) -> Any:
+        return clip(value, length, lines)
+
+    return BeforeValidator(clean)
+
+
+# The constraint stands before the cleaning, which runs first all the same: so pydantic
+# checks it in its own, compiled code.
+
 #: One line of text that leaves: cleaned and cut rather than refused.
 Label = Annotated[
     str,
-    BeforeValidator(lambda value: clip(value, const.NAME_MAX_LENGTH)),
     StringConstraints(strict=True, max_length=const.NAME_MAX_LENGTH),
+    _cleaner(const.NAME_MAX_LENGTH),
 ]
 
 #: Several lines of text that leave: cleaned and cut rather than refused.
 Description = Annotated[
     str,
-    BeforeValidator(lambda value: clip(value, const.DESCRIPTION_MAX_LENGTH, True)),
     StringConstraints(strict=True, max_length=const.DESCRIPTION_MAX_LENGTH),
+    _cleaner(const.DESCRIPTION_MAX_LENGTH, lines=True),
 ]
 
 
@@ -384,6 +447,19 @@ class Contract(BaseModel):
         # converted either: "1" is no number and 1 is no text.
         strict=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema, handler):
+        """Give every property its meaning, which stands in the docstring."""
+        found = handler(schema)
+        inner = handler.resolve_ref_schema(found)
+        inner["description"] = summary(cls)
+        meanings = descriptions(cls)
+        for name, field in cls.model_fields.items():
+            described = inner.get("properties", {}).get(field.alias or name)
+            if described is not None and name in meanings:
+                described["description"] = meanings[name]
+        return found
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON-able form: strings, numbers, lists; ``None`` left out."""
@@ -423,7 +499,11 @@ def validate(
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False)
+        faults = [
+            fault
+            for fault in error.errors(include_url=False, include_context=False)
+            if fault["loc"][-1:] != (_QUICK,)
+        ]
     errors = [
         {
             "pointer": pointer((*at, *_location(fault["loc"]))),
@@ -436,5 +516,7 @@ def validate(
 
 
 def _location(parts: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    if parts[-1:] == (_CAREFUL,):
+        parts = parts[:-1]
     # pydantic names a faulty key of a mapping by a further "[key]" step.
     return tuple(part for part in parts if part != "[key]")

@@ -81,3 +81,48 @@ CURSOR_VERSION = 1
 
 #: With the 17 bytes before it, 24: base64url without padding.
 CURSOR_CHECKSUM_BYTES = 7
+
+# === CLASSIFICATION === #
+
+#: Keyword of the published JSON Schemas which says how confidential a value is.
+CLASSIFICATION_KEYWORD = "x-classification"
+
+#: What stands for a required value that is masked: a text, a currency (ISO 4217 "no
+#: currency"), a number, one which has to be positive, a day and a moment.
+MASK_TEXT = "***"
+MASK_CURRENCY = "XXX"
+MASK_NUMBER = "0"
+MASK_POSITIVE_NUMBER = "1"
+MASK_DATE = "1970-01-01"
+MASK_TIME = "1970-01-01T00:00:00Z"
+
+# === FILTERS === #
+
+#: How long the text of a filter may be, in characters; how many conditions it may
+#: have, how deep they may be nested, how many values a list may hold, and how many
+#: steps a path.
+FILTER_MAX_LENGTH = 8000
+FILTER_MAX_CONDITIONS = 100
+FILTER_MAX_DEPTH = 10
+FILTER_MAX_VALUES = 1000
+FILTER_MAX_STEPS = 8
+
+#: How many compiled filters are kept; beyond, the longest unused one is forgotten.
+FILTER_CACHE_SIZE = 512
+
+#: First step of the paths which lead to an attribute of the envelope.
+FILTER_ATTRIBUTES = "event"
+
+# === BATCH FILES === #
+
+#: Beginnings of a text which spreadsheets take for a formula (OWASP, CSV injection).
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+#: The field of an event's data that is added up for the control totals: the first one
+#: it has.
+CONTROL_TOTAL_FIELDS = ("total_amount", "amount")
+
+FILE_NAME_MAX_LENGTH = 200
+
+#: Where the schema of the manifest is published, below the hub's own address.
+MANIFEST_SCHEMA_PATH = "/finance/v1/batch-manifest/schema"

@@ -8,7 +8,10 @@ partitioning, sequence.
 import json
 import re
 import uuid
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import (
     BeforeValidator,
@@ -18,8 +21,16 @@ from pydantic import (
 )
 
 from . import constants as const
-from .base import Contract, ContractError, UtcDateTime, has_unstorable, validate
+from .base import (
+    Contract,
+    ContractError,
+    UtcDateTime,
+    has_unstorable,
+    utc_text,
+    validate,
+)
 
+CONTENT_TYPE_JSON = "application/json"
 CONTENT_TYPE_STRUCTURED = "application/cloudevents+json"
 CONTENT_TYPE_BATCH = "application/cloudevents-batch+json"
 
@@ -80,7 +91,7 @@ class Envelope(Contract):
     type: _Id
     subject: _Extension | None = None
     time: UtcDateTime | None = None
-    datacontenttype: _Extension | None = "application/json"
+    datacontenttype: _Extension | None = CONTENT_TYPE_JSON
     dataschema: _Uri | None = None
     correlationid: _Extension | None = None
     causationid: _Extension | None = None
@@ -172,18 +183,18 @@ def schema_uri(name: str, base_url: str = "") -> str:
     return base_url.rstrip("/") + const.SCHEMA_PATH.format(name=name)
 
 
+# Made once: json.dumps() would make a new encoder for every message.
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
+
+
 def dump_json(value: Any) -> bytes:
     """Return compact UTF-8 JSON with sorted keys: equal values, equal bytes.
 
     :raises ValueError: for NaN and infinity, which are not JSON.
     """
-    return json.dumps(
-        value,
-        ensure_ascii=False,
-        allow_nan=False,
-        sort_keys=True,
-        separators=(",", ":"),
-    ).encode("utf-8")
+    return _encode(value).encode("utf-8")
 
 
 def structured(envelope: Envelope) -> bytes:
@@ -200,7 +211,102 @@ def structured(envelope: Envelope) -> bytes:
 
 def batched(envelopes: list[Envelope]) -> bytes:
     """Return envelopes as ``application/cloudevents-batch+json``."""
-    return b"[" + b",".join(structured(envelope) for envelope in envelopes) + b"]"
+    return join_batch(structured(envelope) for envelope in envelopes)
+
+
+def binary(envelope: Envelope) -> tuple[dict[str, str], bytes]:
+    """Return an envelope in binary mode: (headers, body).
+
+    Source: HTTP protocol binding for CloudEvents 1.0.2, section 3.1. Attributes are
+    ``ce-*`` headers, percent-encoded; the body is the data alone, and ``Content-Type``
+    its type, which has no ``ce-*`` header.
+    """
+    attributes = envelope.model_dump(mode="json", exclude={"data"}, exclude_none=True)
+    data = None if envelope.data is None else dump_json(envelope.data)
+    return _binary(attributes, data)
+
+
+# === BUILDING FROM STORED ROWS === #
+
+# An event's data is stored as JSON and checked when it was stored. Sending it puts it
+# into the envelope as it stands: reading and writing it again would be the larger
+# part of the work of a delivery.
+
+
+def structured_from_row(attributes: dict[str, Any], data_json: str | bytes) -> bytes:
+    """Return what :func:`structured` would, out of data which is JSON already.
+
+    Nothing is checked. Equal attributes and data give equal bytes.
+
+    :param attributes: the envelope's, without ``data``: texts, whole numbers,
+        booleans, aware datetimes; absent where ``None``.
+    :param data_json: the JSON text of the data; empty for an event without.
+    """
+    head = dump_json(row_attributes(attributes))
+    data_json = _bytes(data_json)
+    if not data_json:
+        return head
+    return b"".join((head[:-1], b',"data":', data_json, b"}"))
+
+
+def binary_from_row(
+    attributes: dict[str, Any], data_json: str | bytes
+) -> tuple[dict[str, str], bytes]:
+    """Return what :func:`binary` would, out of data which is JSON already.
+
+    :param attributes: as for :func:`structured_from_row`.
+    :param data_json: the JSON text of the data; empty for an event without.
+    """
+    return _binary(row_attributes(attributes), _bytes(data_json))
+
+
+def join_batch(bodies: Iterable[bytes]) -> bytes:
+    """Return structured bodies as one ``application/cloudevents-batch+json``."""
+    return b"[" + b",".join(bodies) + b"]"
+
+
+def row_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an envelope as JSON says them, absent ones left out."""
+    found = {
+        "specversion": const.SPECVERSION,
+        "datacontenttype": CONTENT_TYPE_JSON,
+    }
+    for name, value in attributes.items():
+        if value is None:
+            continue
+        found[name] = utc_text(value) if isinstance(value, datetime) else value
+    return found
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8") if isinstance(text, str) else text
+
+
+def _binary(
+    attributes: dict[str, Any], data: bytes | None
+) -> tuple[dict[str, str], bytes]:
+    headers = {"Content-Type": attributes.get("datacontenttype") or CONTENT_TYPE_JSON}
+    for name, value in attributes.items():
+        if name != "datacontenttype":
+            headers[f"ce-{name}"] = _header_value(value)
+    return headers, data or b""
+
+
+def _header_value(value: Any) -> str:
+    """Return an attribute as a header says it.
+
+    Percent-encoded are blank, quotation mark, percent sign and all that is not
+    printable ASCII; booleans and numbers are spelled as CloudEvents does.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return text if _HEADER_SAFE(text) else quote(text, safe=_HEADER_SAFE_PUNCTUATION)
+
+
+# U+0021 to U+007E without the quotation mark and the percent sign.
+_HEADER_SAFE = re.compile(r"[!#$&-~]*").fullmatch
+_HEADER_SAFE_PUNCTUATION = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 # === READING === #

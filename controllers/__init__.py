@@ -1,3 +1,4 @@
+from . import archive
 from . import catalogue
 from . import feed
 from . import health

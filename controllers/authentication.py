@@ -6,8 +6,9 @@
         …
 
 The key comes as ``Authorization: Bearer fhk_…`` (RFC 6750). Checked in this order: the
-key, the client's address, its connector, its rate, its scope. Every refusal is a problem
-by RFC 9457, and those that are not just a matter of pace become an exception.
+key, the client's address, its connector, its rate, its scope. Every refusal is a
+problem by RFC 9457, and what a known client is refused for its key, its address or its
+scope becomes an exception.
 """
 
 import functools
@@ -105,7 +106,7 @@ def refuse(status, code, title, detail, **kwargs):
 
 
 def authenticate(scope):
-    """Return (client, headers): who calls, and the ``RateLimit`` headers to answer with.
+    """Return (client, headers): who calls, and the ``RateLimit`` headers to send.
 
     :raise Refused: when the call must not be answered
     """
@@ -204,7 +205,7 @@ def _check_connector(connector):
             "Forbidden",
             "This connection has ended."
             if connector.state == "retired" or not connector.active
-            else "This connection is not live yet; its administrator has to put it live.",
+            else "This connection is not live yet. Ask its administrator.",
         )
     )
 

@@ -7,3 +7,6 @@ from . import inbox
 from . import ledger
 from . import control
 from . import insight
+
+# Extends the exception desk, so it comes after it.
+from .capture import finance_exception

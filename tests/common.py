@@ -10,6 +10,7 @@ from unittest.mock import patch
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
 
 from ..models import clock
+from ..models.capture import memory
 from ..models.outbox.dispatcher import Dispatcher
 from ..signing import sign_headers
 
@@ -145,12 +146,13 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
         return connector
 
     @classmethod
-    def make_credential(cls, connector, direction="outbound", secret=None):
+    def make_credential(cls, connector, direction="outbound", secret=None, **values):
         credential = cls.env["finance.credential"].create(
             {
                 "name": f"Secret {direction}",
                 "connector_id": connector.id,
                 "direction": direction,
+                **values,
             }
         )
         if secret:
@@ -251,8 +253,12 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
     # === STAGES === #
 
     def end_transaction(self):
-        """Run what runs when a transaction is about to be committed."""
+        """Run what runs when a transaction is about to be committed.
+
+        What happens afterwards counts as a transaction of its own.
+        """
         self.env.cr.flush()
+        memory.forget(self.env.cr)
 
     def events_of(self, record):
         """Return the events of a record in order."""
@@ -265,14 +271,14 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
     def verbs_of(self, record):
         return [event.type.split(".")[2] for event in self.events_of(record)]
 
-    def dispatch(self):
+    def dispatch(self, lane="standard"):
         """Run a dispatcher inside the test's transaction.
 
         :return: its statistics
         """
         self.end_transaction()
         with self.enter_registry_test_mode():
-            dispatcher = Dispatcher(self.env.registry, threads=False)
+            dispatcher = Dispatcher(self.env.registry, lane, threads=False)
             return dispatcher.run()
 
     def receiver(self):
@@ -337,7 +343,7 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
 
     def process(self):
         """Process everything in the inbox inside the test's transaction."""
-        self.env.flush_all()
+        self.end_transaction()
         with self.enter_registry_test_mode():
             while self.env["finance.message"]._process_next():
                 pass

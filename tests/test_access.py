@@ -26,10 +26,17 @@ MATRIX = {
     "finance.transaction": (READ, READ, READ, READ),
     "finance.transition": (READ, READ, READ, READ),
     "finance.exception": (READ, READ, READ, READ),
+    "finance.replay": ("cru", READ, READ, READ),
+    "finance.client": (READ, READ, ALL, READ),
+    "finance.client.usage": (READ, READ, READ, READ),
+    "finance.feed": (READ, READ, READ, READ),
+    "finance.scope": (READ, READ, READ, READ),
     "finance.trace.step": (READ, READ, READ, READ),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
 }
+# The same for all companies.
+COMMON = {"finance.scope"}
 OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 
 # Who may press what. Buttons that only open another screen are left to those who may
@@ -56,11 +63,14 @@ ACTIONS = {
     "finance.endpoint": {
         "action_suspend": ADMINISTRATOR,
         "action_resume": ADMINISTRATOR,
+        "action_replay": OPERATOR,
+        "action_backfill": OPERATOR,
     },
     "finance.subscription": {},
     "finance.event": {
         "action_open_record": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
+        "action_send_again": OPERATOR,
     },
     "finance.delivery": {
         "action_retry": OPERATOR,
@@ -91,6 +101,25 @@ ACTIONS = {
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
     },
+    "finance.replay": {
+        "action_count": OPERATOR,
+        "action_start": OPERATOR,
+        "action_request_approval": OPERATOR,
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_pause": {"operator", "approver"},
+        "action_resume": {"operator", "approver"},
+        "action_cancel": {"operator", "approver"},
+        "action_refresh": EVERY_ROLE,
+        "action_open_deliveries": EVERY_ROLE,
+    },
+    "finance.client": {
+        "action_generate": ADMINISTRATOR,
+        "action_revoke": ADMINISTRATOR,
+    },
+    "finance.client.usage": {},
+    "finance.feed": {},
+    "finance.scope": {},
     "finance.trace.step": {"action_open": EVERY_ROLE},
     "finance.correct.wizard": {"action_resubmit": OPERATOR},
     "finance.reason.wizard": {"action_confirm": OPERATOR},
@@ -120,6 +149,9 @@ class AccessCase(FinanceHubCommon):
         self.connector = self.endpoint.connector_id
         self.shop = self.make_connector("shop")
         self.make_credential(self.shop, "inbound", SECRET)
+        feeder = self.make_connector("feeder", name="Zone Feeder")
+        self.make_feed(feeder, patterns=None)
+        self.make_client(feeder, "event:read")
         self.sink.answers = [status(500)]
         self.invoice = self.make_invoice(100.0)
         self.dispatch()
@@ -131,6 +163,13 @@ class AccessCase(FinanceHubCommon):
         self.receive(self.shop, b"garbage", "m3")
         self.process()
         self.end_transaction()
+        self.env["finance.replay"].create(
+            {
+                "company_id": self.company.id,
+                "endpoint_ids": [(6, 0, self.endpoint.ids)],
+                "reason": "Because",
+            }
+        )
 
     def rows(self, model):
         """Return all rows of a model, as superuser."""
@@ -149,6 +188,8 @@ class AccessCase(FinanceHubCommon):
                     "reason": "Because",
                 }
             )
+        if model in COMMON:
+            return self.env[model].search([])
         return self.env[model].search([("company_id", "=", self.company.id)])
 
     def row(self, model):
@@ -389,7 +430,7 @@ class TestCompanies(AccessCase):
 
     def test_rows_are_invisible(self):
         for model in MATRIX:
-            if "wizard" in model:
+            if "wizard" in model or model in COMMON:
                 continue
             rows = self.rows(model)
             self.assertTrue(rows, model)
@@ -409,7 +450,9 @@ class TestCompanies(AccessCase):
             for rule in rules
             if not rule.groups and rule.perm_read and "company" in rule.domain_force
         }
-        self.assertEqual(guarded, {name for name in MATRIX if "wizard" not in name})
+        self.assertEqual(
+            guarded, {name for name in MATRIX if "wizard" not in name} - COMMON
+        )
 
     def test_rows_cannot_be_changed(self):
         for model, by_group in MATRIX.items():

@@ -17,7 +17,7 @@ class TestCapture(FinanceHubCommon):
     def test_posting_writes_one_event(self):
         invoice = self.make_invoice()
         event = self.events_of(invoice)
-        self.assertEqual(event.mapped("type"), ["finance.invoice.posted.v1"])
+        self.assertEqual(event.mapped("type"), ["finance.invoice.posted.v2"])
         self.assertFalse(event.problem)
         self.assertEqual(event.label, invoice.name)
         self.assertEqual(event.company_id, self.company)
@@ -44,7 +44,7 @@ class TestCapture(FinanceHubCommon):
 
     def test_cron_posts_too(self):
         invoice = self.make_invoice(post=False, auto_post="at_date")
-        self.env.flush_all()
+        self.end_transaction()
         with self.enter_registry_test_mode(), self.registry.cursor() as cr:
             self.env(cr=cr)["account.move"]._autopost_draft_entries()
         self.env.invalidate_all()
@@ -72,13 +72,14 @@ class TestCapture(FinanceHubCommon):
         for move_type, expected in payload.OBJECTS.items():
             move = self.make_invoice(move_type=move_type)
             self.assertEqual(
-                self.events_of(move).type, f"finance.{expected}.posted.v1", move_type
+                self.events_of(move).type, f"finance.{expected}.posted.v2", move_type
             )
         entry = self.env["account.move"].create({"move_type": "entry"})
         self.assertFalse(self.events_of(entry))
 
     def test_rollback_leaves_none(self):
         invoice = self.make_invoice(post=False)
+        self.end_transaction()
         before = self.env["finance.event"].search_count([])
         with self.assertRaises(ZeroDivisionError), self.env.cr.savepoint():
             invoice.action_post()
@@ -245,7 +246,7 @@ class TestCapture(FinanceHubCommon):
                 "cancelled",
                 "reset_to_draft",
             ):
-                self.assertIn(f"finance.{kind}.{verb}.v1", EVENT_TYPES)
+                self.assertIn(f"finance.{kind}.{verb}.v2", EVENT_TYPES)
 
     # === ROUTING === #
 

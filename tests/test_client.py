@@ -113,13 +113,27 @@ class TestClient(FinanceHubCommon):
         names = set(self.env["finance.scope"].search([]).mapped("name"))
         self.assertEqual(
             names,
-            set(
-                "invoice:read invoice:write payment:read payment:initiate "
-                "posting:submit ledger:read balance:read bank:read counterparty:read "
-                "counterparty:write tax:validate risk:check reference:read "
-                "reconciliation:read exception:read exception:act event:read "
-                "event:replay audit:read".split()
-            ),
+            {
+                "invoice:read",
+                "invoice:write",
+                "payment:read",
+                "payment:initiate",
+                "posting:submit",
+                "ledger:read",
+                "balance:read",
+                "bank:read",
+                "counterparty:read",
+                "counterparty:write",
+                "tax:validate",
+                "risk:check",
+                "reference:read",
+                "reconciliation:read",
+                "exception:read",
+                "exception:act",
+                "event:read",
+                "event:replay",
+                "audit:read",
+            },
         )
 
     # === ADDRESSES === #

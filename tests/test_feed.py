@@ -19,7 +19,7 @@ class TestFeed(FinanceHubCommon, HttpCase):
         super().setUp()
         authentication._recorded.clear()
         self.addCleanup(authentication._recorded.clear)
-        self.endpoint = self.make_feed()
+        self.endpoint = self.make_feed(patterns="finance.invoice.*")
         self.connector = self.endpoint.connector_id
         self.client, self.key = self.make_client(
             self.connector, "event:read", rate_limit=constants.MAX_CALLS_PER_MINUTE
@@ -91,11 +91,10 @@ class TestFeed(FinanceHubCommon, HttpCase):
     def test_what_comes(self):
         invoice = self.make_invoice(100.0)
         delivery = self.deliveries()
-        self.assertFalse(delivery.due_at, "it is never due: it is fetched")
         response = self.fetch()
         page = response.json()
         [event] = page["events"]
-        self.assertEqual(event["type"], "finance.invoice.posted.v1")
+        self.assertEqual(event["type"], "finance.invoice.posted.v2")
         self.assertEqual(event["data"]["number"], invoice.name)
         self.assertEqual(event["data"]["total_amount"], "100.00")
         self.assertEqual(event["id"], delivery.event_id.event_id)
@@ -163,6 +162,7 @@ class TestFeed(FinanceHubCommon, HttpCase):
 
     def test_types(self):
         invoice = self.make_invoice()
+        self.end_transaction()
         invoice.button_draft()
         self.end_transaction()
         invoice.action_post()
@@ -170,7 +170,8 @@ class TestFeed(FinanceHubCommon, HttpCase):
         self.assertEqual(types, ["posted", "reset_to_draft", "posted"])
         for pattern, number in {
             "finance.invoice.posted": 2,
-            "finance.invoice.reset_to_draft.v1": 1,
+            "finance.invoice.reset_to_draft.v2": 1,
+            "finance.invoice.reset_to_draft.v1": 0,
             "finance.*": 3,
             "finance.payment.*": 0,
             "finance.payment.*,finance.*.reset_to_draft": 1,
@@ -184,6 +185,16 @@ class TestFeed(FinanceHubCommon, HttpCase):
             {"waiting"},
             "who asks for some has not seen the others",
         )
+
+    def test_types_are_those_that_are_sent(self):
+        """Not those that are recorded: the subscription may have an older version."""
+        self.endpoint.subscription_ids.version = 1
+        self.make_invoice()
+        for pattern, number in {"v1": 1, "v2": 0}.items():
+            page = self.page(types=f"finance.invoice.posted.{pattern}")
+            self.assertEqual(len(page["events"]), number)
+        [event] = self.page()["events"]
+        self.assertEqual(event["type"], "finance.invoice.posted.v1")
 
     def test_looking_through_much(self):
         """A page without a match still gets on."""
@@ -226,6 +237,12 @@ class TestFeed(FinanceHubCommon, HttpCase):
         self.assertEqual(self.endpoint.feed_acknowledged, 2)
         self.assertEqual(self.endpoint.feed_acknowledged_at, clock.naive_now())
         self.assertFalse(self.deliveries().attempt_ids)
+        pulse = self.env["finance.pulse"].search(
+            [("endpoint_id", "=", self.endpoint.id)]
+        )
+        self.assertEqual((pulse.delivered, pulse.failed), (2, 0))
+        self.assertEqual(self.endpoint.last_success_at, clock.naive_now())
+        self.assertEqual(self.endpoint.health_text, "Working")
 
     def test_an_older_cursor_takes_nothing_back(self):
         ids = self.invoices(3)
@@ -266,6 +283,20 @@ class TestFeed(FinanceHubCommon, HttpCase):
         self.assertEqual(self.page()["events"], [])
         self.assertFalse(self.deliveries())
 
+    def test_masks_and_condition(self):
+        """Each subscription's own, as for any endpoint."""
+        self.endpoint.subscription_ids.write(
+            {"mask_personal": True, "filter_domain": "[('total_amount', '>', 150)]"}
+        )
+        self.make_invoice(100.0)
+        self.make_invoice(200.0)
+        [event] = self.page()["events"]
+        self.assertEqual(event["data"]["total_amount"], "200.00")
+        self.assertNotIn(self.partner_a.name, json.dumps(event))
+        self.endpoint.subscription_ids.mask_personal = False
+        [event] = self.page()["events"]
+        self.assertIn(self.partner_a.name, json.dumps(event))
+
     def test_another_company(self):
         """What happens in another company is in its own feed only."""
         other = self.make_connector(
@@ -273,7 +304,7 @@ class TestFeed(FinanceHubCommon, HttpCase):
             company_id=self.env["res.company"].create({"name": "Elsewhere"}).id,
             payment_journal_id=False,
         )
-        elsewhere = self.make_feed(other)
+        elsewhere = self.make_feed(other, "finance.invoice.*")
         _client, key = self.make_client(other, "event:read")
         self.make_invoice()
         self.assertEqual(len(self.page()["events"]), 1)
@@ -386,9 +417,11 @@ class TestFeedEndpoint(FinanceHubCommon):
 
     def test_no_batches(self):
         feed = self.make_feed()
-        with self.assertRaisesRegex(ValidationError, "Choose real time"):
+        with self.assertRaisesRegex(ValidationError, "one by one"):
             feed.subscription_ids.delivery_mode = "micro_batch"
         hook = self.make_endpoint("https://example.com/", self.make_connector("hook"))
-        hook.subscription_ids.delivery_mode = "micro_batch"
-        with self.assertRaisesRegex(ValidationError, "Choose real time"):
+        hook.subscription_ids.write(
+            {"delivery_mode": "micro_batch", "content_mode": "batched"}
+        )
+        with self.assertRaisesRegex(ValidationError, "one by one"):
             hook.transport = "feed"

@@ -27,7 +27,7 @@ class Writer:
         self.cr = case.cursor()
         self.written = []
 
-    def write(self, aggregate):
+    def announce(self, aggregate):
         cr, case = self.cr, self.case
         event_id = str(uuid.uuid4())
         cr.execute(
@@ -60,7 +60,7 @@ class Writer:
         self.written.append((aggregate, event_id))
 
     def commit(self):
-        self.cr.commit()
+        self.cr.commit()  # pylint: disable=invalid-commit
         for aggregate, event_id in self.written:
             self.case.committed[aggregate].append(event_id)
         self.cr.close()
@@ -94,7 +94,7 @@ class Reader:
         """Read in the transaction begun, or in a new one, and commit."""
         self.env.invalidate_all()
         page = self.feed._read(self.position, limit)
-        self.env.cr.commit()
+        self.env.cr.commit()  # pylint: disable=invalid-commit
         self.began = False
         events = [json.loads(body) for body in page.bodies]
         self.read += [(event["partitionkey"], event["id"]) for event in events]
@@ -172,8 +172,8 @@ class TestFeedOrder(TransactionCase):
     def test_written_earlier_committed_later(self):
         """The row with the lower id appears after the reader has passed its place."""
         slow, fast = Writer(self), Writer(self)
-        slow.write("a")
-        fast.write("b")
+        slow.announce("a")
+        fast.announce("b")
         fast.commit()
         reader = Reader(self)
         self.assertFalse(reader.end(10).more)
@@ -185,10 +185,10 @@ class TestFeedOrder(TransactionCase):
     def test_a_reader_that_began_too_early(self):
         """It neither gives positions nor reads past those that it does not see."""
         late = Writer(self)
-        late.write("late")
+        late.announce("late")
         for number in range(3):
             writer = Writer(self)
-            writer.write(f"early-{number}")
+            writer.announce(f"early-{number}")
             writer.commit()
         stale, other = Reader(self), Reader(self)
         stale.begin()
@@ -208,12 +208,12 @@ class TestFeedOrder(TransactionCase):
     def test_two_readers_at_once(self):
         """The second reads what there is; it neither waits nor fails."""
         first = Writer(self)
-        first.write("a")
+        first.announce("a")
         first.commit()
         holder, other = Reader(self), Reader(self)
         holder.end(10)
         second = Writer(self)
-        second.write("b")
+        second.announce("b")
         second.commit()
         with self.cursor() as cr:
             cr.execute(
@@ -227,7 +227,7 @@ class TestFeedOrder(TransactionCase):
     def test_a_call_that_is_undone(self):
         """A crash after positions were given, before the commit: they never were."""
         writer = Writer(self)
-        writer.write("a")
+        writer.announce("a")
         writer.commit()
         with self.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
@@ -263,10 +263,13 @@ class TestFeedOrder(TransactionCase):
                     held = {a for w in writers if w is not writer for a, _ in w.written}
                     free = [name for name in "abcdefgh" if name not in held]
                     for _event in range(chance.randint(1, 3) if free else 0):
-                        writer.write(chance.choice(free))
+                        writer.announce(chance.choice(free))
                 elif move < 0.8 and writers:
                     writer = writers.pop(chance.randrange(len(writers)))
-                    writer.rollback() if chance.random() < 0.2 else writer.commit()
+                    if chance.random() < 0.2:
+                        writer.rollback()
+                    else:
+                        writer.commit()
                 else:
                     reader = chance.choice(readers)
                     if not reader.began and chance.random() < 0.5:
@@ -301,7 +304,7 @@ class TestFeedOrder(TransactionCase):
                     try:
                         writer = Writer(self)
                         for name in chosen:
-                            writer.write(name)
+                            writer.announce(name)
                         if chance.random() < 0.15:
                             writer.rollback()
                         else:

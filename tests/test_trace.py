@@ -88,8 +88,8 @@ class TestTrace(FinanceHubCommon):
         # The test is one transaction, so rows that Odoo dates by it share a moment.
         self.assertEqual(steps[0].kind, "document")
         events = [step for step in steps if step.kind == "event"]
-        self.assertIn("finance.invoice.posted.v1", events[0].label)
-        self.assertIn("finance.invoice.paid.v1", " ".join(e.label for e in events[1:]))
+        self.assertIn("finance.invoice.posted.v2", events[0].label)
+        self.assertIn("finance.invoice.paid.v2", " ".join(e.label for e in events[1:]))
         place = {step.kind: index for index, step in reversed(list(enumerate(steps)))}
         self.assertLess(place["event"], place["message"])
         self.assertLess(place["event"], place["delivery"])
@@ -131,7 +131,10 @@ class TestTrace(FinanceHubCommon):
         )
         self.process()
         steps = self.steps.search([("correlation_id", "=", message.correlation_id)])
-        self.assertEqual(set(steps.mapped("kind")), {"message", "command", "exception"})
+        self.assertEqual(
+            set(steps.mapped("kind")),
+            {"message", "command", "exception", "event", "delivery"},
+        )
         exception = steps.filtered(lambda step: step.kind == "exception")
         self.assertIn("B-UNMATCHED", exception.label)
         self.assertEqual(exception.status, "open")

@@ -3,22 +3,32 @@
 
 from .catalogue import (
     EVENT_TYPES,
+    choose_version,
     event_type,
     json_schema,
+    mask_data,
     match,
     matching,
+    newest,
+    project,
     validate_data,
     validate_pattern,
+    versions,
 )
 from .event_type import EventType
 
 __all__ = [
     "EVENT_TYPES",
     "EventType",
+    "choose_version",
     "event_type",
     "json_schema",
+    "mask_data",
     "match",
     "matching",
+    "newest",
+    "project",
     "validate_data",
     "validate_pattern",
+    "versions",
 ]

@@ -3,15 +3,53 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from .. import constants as const
 from ..base import ContractError
+from ..classification import lift
 from ..envelope import schema_uri
-from . import connector, exception, invoice, payment
+from . import (
+    approval,
+    bank_account,
+    bank_statement,
+    connector,
+    counterparty,
+    credit,
+    currency_rate,
+    exception,
+    expense,
+    invoice,
+    journal_entry,
+    payment,
+    payout,
+    period,
+    posting_request,
+    purchase_order,
+    reconciliation,
+)
 from .event_type import EventType
 
-_OBJECTS = (invoice, payment, connector, exception)
+_OBJECTS = (
+    invoice,
+    payment,
+    payout,
+    journal_entry,
+    bank_statement,
+    reconciliation,
+    counterparty,
+    bank_account,
+    credit,
+    period,
+    currency_rate,
+    posting_request,
+    approval,
+    expense,
+    purchase_order,
+    connector,
+    exception,
+)
 
 #: Every published event type by its full name, ``finance.invoice.posted.v1``.
 EVENT_TYPES: dict[str, EventType] = {
@@ -19,6 +57,26 @@ EVENT_TYPES: dict[str, EventType] = {
 }
 
 _VERSION = re.compile(r"v[1-9][0-9]*")
+
+
+def _by_base_name() -> dict[str, dict[int, EventType]]:
+    found: dict[str, dict[int, EventType]] = {}
+    for entry in EVENT_TYPES.values():
+        found.setdefault(entry.base_name, {})[entry.version] = entry
+    for base_name, entries in found.items():
+        ordered = dict(sorted(entries.items()))
+        *older, newest = ordered.values()
+        if newest.projection or not all(entry.projection for entry in older):
+            raise ValueError(
+                f"{base_name}: every version but the newest needs a projection."
+            )
+        found[base_name] = ordered
+    return found
+
+
+#: The published versions of each type: {name without version: {version: type}}, the
+#: oldest first.
+_VERSIONS = _by_base_name()
 _PATTERN = re.compile(r"(?:\*|[a-z0-9_]+)(?:\.(?:\*|[a-z0-9_]+))*")
 
 
@@ -45,6 +103,27 @@ def validate_data(name: str, data: Any) -> dict[str, Any]:
     return event_type(name).validate(data)
 
 
+def mask_data(
+    name: str,
+    data: dict[str, Any],
+    *,
+    personal: bool = False,
+    confidential: bool = False,
+) -> dict[str, Any]:
+    """Return the data of an event without its personal or confidential values.
+
+    The result fits the contract of the type, too: optional fields are left out, the
+    values of required ones are replaced, a text by ``***``. With both off it is
+    ``data`` itself.
+
+    :param data: as :func:`validate_data` returns it; it is not changed.
+    :raises ContractError: ``D-VERSION`` for an unknown type.
+    """
+    if not (personal or confidential):
+        return data
+    return event_type(name).mask(data, personal, confidential)
+
+
 def _suggest(name: str) -> str:
     close = difflib.get_close_matches(
         name[:128], EVENT_TYPES, const.SUGGESTIONS_MAX_COUNT
@@ -53,6 +132,92 @@ def _suggest(name: str) -> str:
         return f"Similar types: {', '.join(close)}."
     objects = sorted({f"finance.{entry.object}.*" for entry in EVENT_TYPES.values()})
     return f"There are: {', '.join(objects)}."
+
+
+# === VERSIONS === #
+
+
+def versions(name: str) -> tuple[int, ...]:
+    """Return the published versions of a type, the oldest first.
+
+    :param name: with or without a version.
+    :raises ContractError: ``D-VERSION`` for an unknown type.
+    """
+    return tuple(_versions(name))
+
+
+def newest(name: str) -> EventType:
+    """Return the newest version of a type, the one events are recorded in.
+
+    :param name: with or without a version.
+    :raises ContractError: ``D-VERSION`` for an unknown type.
+    """
+    return next(reversed(_versions(name).values()))
+
+
+def _versions(name: str) -> dict[int, EventType]:
+    if isinstance(name, str):
+        base_name, _point, last = name.rpartition(".")
+        if last and _VERSION.fullmatch(last):
+            name = base_name
+        if name in _VERSIONS:
+            return _VERSIONS[name]
+    raise ContractError(
+        f"There is no event type {str(name)[:128]!r}. {_suggest(str(name))}",
+        code="D-VERSION",
+    )
+
+
+def project(
+    type_name: str, data: dict[str, Any], version: int
+) -> tuple[str, dict[str, Any]]:
+    """Return an event as an older version says it: (full type name, data).
+
+    :param type_name: the version in which the event was recorded.
+    :param data: as :func:`validate_data` returned it; it is not changed.
+    :param version: the version that is wanted; the same one is ``data`` itself.
+    :raises ContractError: ``D-VERSION`` for an unknown type, a version which was
+        never published, or one newer than the event.
+    """
+    entry = event_type(type_name)
+    if version == entry.version:
+        return type_name, data
+    published = _VERSIONS[entry.base_name]
+    if version not in published or version > entry.version:
+        raise ContractError(
+            f"An event of the type {type_name} can't be said in version {version}; "
+            f"there are: {', '.join(str(v) for v in published if v <= entry.version)}.",
+            code="D-VERSION",
+        )
+    for step in reversed(published):
+        if version <= step < entry.version:
+            data = published[step].projection(data)
+    return published[version].name, data
+
+
+def choose_version(
+    patterns: Iterable[str], pin: int | None, type_name: str
+) -> str | None:
+    """Return the version of an event that a subscription gets, as full type name.
+
+    It is the highest published one which a pattern takes, not above the pin, and not
+    newer than the event itself (one that was recorded before a new version came).
+
+    :param patterns: with or without versions, with ``*`` for parts, see :func:`match`.
+    :param pin: the highest version the subscriber wants; ``None`` is the newest.
+    :param type_name: the version in which the event was recorded.
+    :return: ``None`` when the subscription does not take the event.
+    """
+    entry = EVENT_TYPES.get(type_name)
+    if entry is None:
+        return None
+    highest_wanted = entry.version if pin is None else min(pin, entry.version)
+    for version, candidate in reversed(_VERSIONS[entry.base_name].items()):
+        if version <= highest_wanted and any(
+            match(pattern, candidate.name) for pattern in patterns
+        ):
+            return candidate.name
+    return None
 
 
 # === PATTERNS === #
@@ -113,7 +278,7 @@ def json_schema(name: str, base_url: str = "") -> dict[str, Any]:
     :raises ContractError: ``D-VERSION`` for an unknown type.
     """
     entry = event_type(name)
-    schema = entry.model.model_json_schema(mode="validation", by_alias=True)
+    schema = lift(entry.model.model_json_schema(mode="validation", by_alias=True))
     return {
         **schema,
         "$schema": const.JSON_SCHEMA_DIALECT,

@@ -1,15 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """One published event type."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..base import Contract, validate
+from ..classification import CLASSES, INTERNAL, highest, mask_model, model_classes
 from ..envelope import schema_uri
-
-INTERNAL = "internal"
-CONFIDENTIAL = "confidential"
-RESTRICTED = "restricted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +22,10 @@ class EventType:
     :ivar model: contract of the data.
     :ivar sample: data which fits the contract, for documentation and tests.
     :ivar owner: the team which answers for the meaning.
-    :ivar dataclass: ``internal``, ``confidential`` (figures, business partners) or
-        ``restricted``.
+    :ivar dataclass: the highest class of its fields: ``internal``, ``confidential``
+        or ``personal``; a declared one only raises it, to ``restricted`` for example.
+    :ivar projection: of a version that is not the newest: makes its data out of the
+        data of the next version, both as they go on the wire.
     """
 
     object: str
@@ -36,12 +36,33 @@ class EventType:
     sample: dict[str, Any]
     owner: str
     version: int = 1
-    dataclass: str = CONFIDENTIAL
+    dataclass: str = INTERNAL
+    projection: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+
+    def __post_init__(self):
+        if self.dataclass not in CLASSES:
+            raise ValueError(
+                f"{self.name}: {self.dataclass!r} is no class; there are: "
+                f"{', '.join(CLASSES)}."
+            )
+        object.__setattr__(
+            self, "dataclass", highest((self.dataclass, *model_classes(self.model)))
+        )
 
     @property
     def name(self) -> str:
         """The full name, ``finance.<object>.<verb>.v<N>``."""
         return f"finance.{self.object}.{self.verb}.v{self.version}"
+
+    @property
+    def base_name(self) -> str:
+        """The name without its version, ``finance.<object>.<verb>``."""
+        return f"finance.{self.object}.{self.verb}"
+
+    @property
+    def deprecated(self) -> bool:
+        """Whether there is a newer version, which new subscribers should take."""
+        return self.projection is not None
 
     @property
     def dataschema(self) -> str:
@@ -56,3 +77,15 @@ class EventType:
         :raises ContractError: ``D-SCHEMA``, with a pointer for every fault.
         """
         return validate(self.model, data, f"The data of {self.name}").wire()
+
+    def mask(
+        self, data: dict[str, Any], personal: bool = False, confidential: bool = False
+    ) -> dict[str, Any]:
+        """Return data without its personal or confidential values.
+
+        Optional fields are left out; of required ones the value is replaced by one
+        that is still valid, a text by ``***``. With both off it is ``data`` itself.
+
+        :param data: as :meth:`validate` returns it; it is not changed.
+        """
+        return mask_model(self.model, data, personal, confidential)

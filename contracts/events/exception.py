@@ -6,17 +6,26 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..base import Contract, Description, Identifier, Label, UtcDateTime
+from ..classification import PERSONAL
 from .event_type import EventType
 
 
 class ExceptionOpened(Contract):
     """An exception that waits for a person.
 
+    :ivar id: opaque id in Odoo.
     :ivar code: a code of the exception taxonomy.
-    :ivar klass: its class, ``class`` on the wire.
-    :ivar subject: what it is about, ``<object>/<stable id>``.
-    :ivar due_at: by when it has to be decided.
+    :ivar klass: what kind of thing went wrong.
+    :ivar title: what happened, in a few words.
+    :ivar owner: the team that decides.
+    :ivar severity: how bad it is.
+    :ivar summary: what happened this time.
     :ivar next_step: what to do, in plain words.
+    :ivar subject: what it is about, ``<object>/<stable id>``.
+    :ivar connector: the connected system it concerns.
+    :ivar correlation_id: joins everything that belongs to one business case.
+    :ivar opened_at: since when it waits.
+    :ivar due_at: by when it has to be decided.
     """
 
     id: Identifier
@@ -28,7 +37,7 @@ class ExceptionOpened(Contract):
     title: Label
     owner: Label | None = None
     severity: Literal["info", "low", "medium", "high", "critical"]
-    summary: Description | None = None
+    summary: Annotated[Description, PERSONAL] | None = None
     next_step: Description | None = None
     subject: Label | None = None
     connector: Label | None = None
@@ -37,17 +46,31 @@ class ExceptionOpened(Contract):
     due_at: UtcDateTime | None = None
 
 
+class ExceptionEscalated(ExceptionOpened):
+    """An exception that was passed on because nobody decided it in time.
+
+    :ivar escalated_to: the person or team it was passed on to.
+    :ivar level: how often it was passed on.
+    """
+
+    escalated_at: UtcDateTime
+    escalated_to: Annotated[Label, PERSONAL] | None = None
+    level: Annotated[int, Field(ge=1)] = 1
+
+
 class ExceptionResolved(ExceptionOpened):
     """An exception that was decided.
 
+    :ivar resolved_at: when it was settled.
     :ivar resolution: what was done: ``retried``, ``corrected``, ``waived`` …
+    :ivar resolved_by: who settled it.
     :ivar reason: why, in the person's words.
     """
 
     resolved_at: UtcDateTime
     resolution: Label
-    resolved_by: Label | None = None
-    reason: Description | None = None
+    resolved_by: Annotated[Label, PERSONAL] | None = None
+    reason: Annotated[Description, PERSONAL] | None = None
 
 
 _SAMPLE = {
@@ -74,6 +97,21 @@ TYPES = (
         description="Sent when something needs a person's decision.",
         model=ExceptionOpened,
         sample=_SAMPLE,
+        owner="Integration operations",
+    ),
+    EventType(
+        object="exception",
+        verb="escalated",
+        title="Exception escalated",
+        description="Sent when an exception is passed on, as nobody decided it in "
+        "time.",
+        model=ExceptionEscalated,
+        sample={
+            **_SAMPLE,
+            "escalated_at": "2026-02-11T08:15:00Z",
+            "escalated_to": "Chief accountant",
+            "level": 1,
+        },
         owner="Integration operations",
     ),
     EventType(

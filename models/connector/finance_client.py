@@ -33,7 +33,6 @@ class FinanceClient(models.Model):
     _description = "Finance API Client"
     _inherit = ["mail.thread"]
     _order = "connector_id, name, id"
-    _check_company_auto = True
 
     name = fields.Char(required=True, tracking=True)
     connector_id = fields.Many2one(
@@ -41,8 +40,8 @@ class FinanceClient(models.Model):
         required=True,
         index=True,
         ondelete="cascade",
-        check_company=True,
     )
+    # Always the connector's, so there is nothing to compare them with.
     company_id = fields.Many2one(
         related="connector_id.company_id", store=True, index=True
     )

@@ -48,17 +48,16 @@ class FinanceClientUsage(models.Model):
             some, until all are back)
         """
         self.flush_model()
-        with self.env.registry.cursor() as cr:
-            for _attempt in range(constants.COUNT_MAX_TRIES):
-                try:
+        for _attempt in range(constants.COUNT_MAX_TRIES):
+            try:
+                with self.env.registry.cursor() as cr:
                     row = self._count_once(cr, client, key_prefix, remote_addr)
-                    cr.commit()
-                    break
-                except SerializationFailure:
-                    cr.rollback()
-            else:
-                # So many at one moment are too many.
-                row = (False, 0.0)
+                break
+            except SerializationFailure:
+                continue
+        else:
+            # So many at one moment are too many.
+            row = (False, 0.0)
         self.invalidate_model(flush=False)
         allowed, tokens = row
         per_second = client.rate_limit / 60

@@ -62,8 +62,8 @@ class FinanceEndpoint(models.Model):
     # === CONSTRAINTS === #
 
     @api.constrains("transport")
-    def _check_delivery_modes(self):
-        self.subscription_ids._check_delivery_mode()
+    def _check_subscriptions(self):
+        self.subscription_ids._check_modes()
 
     # === CRUD === #
 

@@ -80,6 +80,8 @@ class FinanceMessage(models.Model):
     _waiting_idx = models.Index("(id) WHERE state = 'received'")
     _correlation_idx = models.Index("(correlation_id)")
     _state_idx = models.Index("(state, id DESC)")
+    # Whose content is still kept, for the purge.
+    _body_idx = models.Index("(id) WHERE body IS NOT NULL AND state = 'processed'")
 
     # === COMPUTES === #
 

@@ -5,3 +5,4 @@ from . import finance_batch
 from . import finance_attempt
 from . import finance_endpoint_health
 from . import finance_pulse
+from . import finance_replay

@@ -24,6 +24,9 @@ class FinanceEndpointHealth(models.Model):
         default="closed",
     )
     opened_at = fields.Datetime(readonly=True)
+    closed_at = fields.Datetime(
+        readonly=True, help="When the breaker closed last; failures before are over."
+    )
     probe_at = fields.Datetime(
         string="Next Try",
         readonly=True,

@@ -1,14 +1,13 @@
-import logging
+from collections import Counter
 from typing import NamedTuple
 
 from psycopg2.errors import SerializationFailure
 
-from odoo import api, fields, models
+from odoo import fields, models
 
 from ...contracts import match
 from .. import clock, constants
-
-_logger = logging.getLogger(__name__)
+from . import body, recording
 
 
 class Page(NamedTuple):
@@ -97,7 +96,7 @@ class FinanceFeed(models.Model):
         scan = constants.FEED_SCAN_ROWS if patterns else limit
         self.env.cr.execute(
             """
-            SELECT d.id, d.feed_position, d.state, e.type
+            SELECT d.id, d.feed_position, d.state, e.type, d.version
               FROM finance_delivery d
               JOIN finance_event e ON e.id = d.event_id
              WHERE d.endpoint_id = %s
@@ -110,26 +109,49 @@ class FinanceFeed(models.Model):
         rows = self.env.cr.fetchall()
         more = behind or len(rows) > scan
         wanted, position = [], after
-        for delivery_id, at, state, event_type in rows[:scan]:
+        for delivery_id, at, state, recorded, version in rows[:scan]:
             if len(wanted) == limit:
                 more = True
                 break
             position = at
             # Cancelled: a person decided that it shall not go out.
             if state in ("waiting", "delivered") and (
-                not patterns or any(match(p, event_type) for p in patterns)
+                not patterns
+                or any(match(p, _sent_as(recorded, version)) for p in patterns)
             ):
                 wanted.append((delivery_id, at))
-        bodies = self._bodies([delivery_id for delivery_id, _at in wanted])
+        bodies = (
+            self._bodies([delivery_id for delivery_id, _at in wanted]) if wanted else []
+        )
         fit = _fitting(bodies)
         if fit < len(bodies):
             return Page(bodies[:fit], wanted[fit - 1][1], True)
         return Page(bodies, position, more)
 
     def _bodies(self, delivery_ids):
-        """Return what each delivery consists of, in the order of the ids."""
-        deliveries = self.env["finance.delivery"].browse(delivery_ids)
-        return [delivery._body() for delivery in deliveries]
+        """Return the structured-mode CloudEvents of deliveries, in their order."""
+        self.env.cr.execute(
+            f"""
+            SELECT d.version, s.mask_personal, s.mask_confidential, {body.EVENT_SQL}
+              FROM unnest(%s) WITH ORDINALITY AS wanted(id, number)
+              JOIN finance_delivery d ON d.id = wanted.id
+              JOIN finance_event e ON e.id = d.event_id
+              LEFT JOIN finance_subscription s ON s.id = d.subscription_id
+             ORDER BY wanted.number
+            """,  # noqa: S608
+            [delivery_ids],
+        )
+        return [
+            body.structured(
+                row,
+                body.Form(
+                    mask_personal=bool(row["mask_personal"]),
+                    mask_confidential=bool(row["mask_confidential"]),
+                ),
+                row["version"],
+            )
+            for row in self.env.cr.dictfetchall()
+        ]
 
     # === ORDER AND ACKNOWLEDGEMENT === #
 
@@ -229,6 +251,7 @@ class FinanceFeed(models.Model):
                AND feed_position > %(from)s
                AND feed_position <= %(to)s
                AND state = 'waiting'
+         RETURNING lane
             """,
             {
                 "now": now,
@@ -238,11 +261,16 @@ class FinanceFeed(models.Model):
             },
             log_exceptions=False,
         )
+        lanes = Counter(lane for (lane,) in cr.fetchall())
         cr.execute(
             "UPDATE finance_feed SET acknowledged = %s, acknowledged_at = %s"
             " WHERE id = %s",
             [position, now, self.id],
         )
+        key = (self.endpoint_id.id, self.company_id.id)
+        for lane, count in sorted(lanes.items()):
+            recording.add_pulses(cr, lane, {key: [count, 0, 0, 0.0]}, now)
+        recording.note_health(cr, self.endpoint_id.id, now, succeeded=True, error=None)
         self.env["finance.delivery"].invalidate_model(
             ["state", "delivered_at", "due_at"], flush=False
         )
@@ -268,11 +296,21 @@ class FinanceDelivery(models.Model):
         return super()._rearm()
 
 
+def _sent_as(recorded, version):
+    """Return the type that a subscriber sees of an event.
+
+    :param str recorded: the type in which it was recorded, ``finance.….v<N>``
+    :param version: of the contract that the subscriber gets, if it was chosen
+    """
+    stem, mark, _number = recorded.rpartition(".v")
+    return f"{stem}{mark}{version}" if version else recorded
+
+
 def _fitting(bodies):
     """Return how many of the bodies make one page: by size, but one at least."""
     size = 0
-    for number, body in enumerate(bodies):
-        size += len(body)
+    for number, content in enumerate(bodies):
+        size += len(content)
         if number and size > constants.FEED_MAX_BYTES:
             return number
     return len(bodies)

@@ -260,12 +260,12 @@ def main_job(desk: Desk) -> Outcome:
     with step("Main job: an invoice goes out"):
         invoice = desk.invoice(f"Demo order {stamp}-1", 1000.0)
         note(f"{invoice['name']} posted by hub_operator")
-        item = desk.await_event("finance.invoice.posted.v1", invoice["name"])
+        item = desk.await_event("finance.invoice.posted.v2", invoice["name"])
         note(f"its event {item['id']} reached the receiver, signature verified")
     with step("Main job: its payment comes in"):
         reference = f"pay_{stamp}_1"
         _pay_once(desk, invoice, reference)
-        item = desk.await_event("finance.invoice.paid.v1", invoice["name"])
+        item = desk.await_event("finance.invoice.paid.v2", invoice["name"])
         note(f"{invoice['name']} is paid, and the receiver was told: {item['id']}")
     with step("Main job: a payment that nobody can match"):
         other = desk.invoice(f"Demo order {stamp}-2", 250.0)

@@ -17,6 +17,9 @@ package = types.ModuleType("finance_hub")
 package.__path__ = [str(ADDON)]
 sys.modules.setdefault("finance_hub", package)
 
+# What several tests share stands beside them.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 # No database of examples and no deadline: the same on every machine.
 settings.register_profile(
     "pure", database=None, deadline=None, max_examples=60, derandomize=True

@@ -9,15 +9,15 @@ tours.add("finance_hub_timeline", {
         see('.o_form_view .o_field_widget[name=name]:contains("TOUR/2026/0002")'),
         press("action_open_finance_trace"),
         seeRow("Document"),
-        seeRow("finance.invoice.posted.v1"),
+        seeRow("finance.invoice.posted.v2"),
         seeRow("msg_paid"),
         seeRow("payment.captured"),
         seeRow("execution: captured"),
-        seeRow("finance.invoice.paid.v1"),
+        seeRow("finance.invoice.paid.v2"),
         ...openRow("msg_paid"),
         see(".o_form_view .o_field_widget[name=external_id]:contains(msg_paid)"),
         press("action_open_trace"),
-        seeRow("finance.invoice.paid.v1"),
+        seeRow("finance.invoice.paid.v2"),
     ],
 });
 
