@@ -74,6 +74,14 @@ SCHEMA_PATH = "/finance/v1/event-types/{name}/schema"
 #: Prefix of the problem types (RFC 9457).
 PROBLEM_TYPE = "urn:finance-hub:problem:"
 
+# === CURSORS === #
+
+#: First byte of every cursor; another layout gets another one.
+CURSOR_VERSION = 1
+
+#: With the 17 bytes before it, 24: base64url without padding.
+CURSOR_CHECKSUM_BYTES = 7
+
 # === CLASSIFICATION === #
 
 #: Keyword of the published JSON Schemas which says how confidential a value is.

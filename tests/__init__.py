@@ -22,3 +22,6 @@ from . import test_ping
 from . import test_retention
 from . import test_plans
 from . import test_tours
+from . import test_client
+from . import test_feed
+from . import test_feed_order
