@@ -220,8 +220,8 @@ class TestPlans(HealthCase):
         operator = self.users["operator"]
         for name, (model, domain) in lists.items():
 
-            def read(records=model.with_user(operator), domain=domain):
-                records.search(domain, limit=80)
+            def read(model=model, domain=domain):
+                model.with_user(operator).search(domain, limit=80)
 
             for query, parameters in self.captured(read):
                 with self.subTest(name):
