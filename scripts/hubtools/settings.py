@@ -76,7 +76,8 @@ BROKER_OS_USER = "nobody"
 QUEUE_JOB_CHANNELS = (
     "root:4,root.finance_hub:4,root.finance_hub.dispatch:3,"
     "root.finance_hub.dispatch.critical:1,root.finance_hub.dispatch.standard:1,"
-    "root.finance_hub.dispatch.bulk:1,root.finance_hub.inbox:1"
+    "root.finance_hub.dispatch.bulk:1,root.finance_hub.inbox:1,"
+    "root.finance_hub.replay:1"
 )
 
 #: Where events may be delivered although the address is private. Only the demo
@@ -116,7 +117,7 @@ VARIABLES = {
     "HUB_BROKER_PORT": (
         "AMQP port of that broker (default: 8079; the next three are taken, too)"
     ),
-    "HUB_WORKERS": "HTTP workers of Odoo (default: 4)",
+    "HUB_WORKERS": "HTTP workers of Odoo (default: 6)",
     "HUB_DB": "name of the demo database (default: finance_hub_demo)",
     "HUB_ODOO": (
         "an Odoo 19 that is already here: its source folder or its executable "
@@ -188,7 +189,7 @@ class Settings:
         cluster = _path("HUB_CLUSTER") or Path(
             f"/var/tmp/finance-hub-{os.geteuid()}-{mark}"
         )
-        workers = os.environ.get("HUB_WORKERS") or "4"
+        workers = os.environ.get("HUB_WORKERS") or "6"
         if not workers.isdigit() or int(workers) < 1:
             raise HubError(f"HUB_WORKERS={workers!r} is not a number of workers.")
         return cls(
