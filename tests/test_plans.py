@@ -220,7 +220,9 @@ class TestPlans(HealthCase):
         operator = self.users["operator"]
         for name, (model, domain) in lists.items():
 
-            def read(records=model.with_user(operator), domain=domain):
+            records = model.with_user(operator)
+
+            def read(records=records, domain=domain):
                 records.search(domain, limit=80)
 
             for query, parameters in self.captured(read):
