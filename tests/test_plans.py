@@ -220,8 +220,10 @@ class TestPlans(HealthCase):
         operator = self.users["operator"]
         for name, (model, domain) in lists.items():
 
-            def read(model=model, domain=domain):
-                model.with_user(operator).search(domain, limit=80)
+            records = model.with_user(operator)
+
+            def read(records=records, domain=domain):
+                records.search(domain, limit=80)
 
             for query, parameters in self.captured(read):
                 with self.subTest(name):
