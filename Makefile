@@ -31,8 +31,8 @@ test: ## run all tests (ONLY=pure, odoo or system; HUB_TEST_TAGS=/finance_hub:Te
 	@$(HUB) test $(if $(ONLY),--only $(ONLY))
 
 .PHONY: bench
-bench: ## run the benchmarks
-	@$(HUB) bench $(ARGS)
+bench: ## measure the speed (ARGS="name name"; QUICK=1: small loads)
+	@$(HUB) bench $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: lint
 lint: ## run all linters

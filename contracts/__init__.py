@@ -40,7 +40,7 @@ from .commands import (
 )
 from .commands import json_schema as command_json_schema
 from .compatibility import incompatibilities
-from .constants import ENVELOPE_MAX_BYTES, SEQUENCE_DIGITS
+from .constants import ENVELOPE_MAX_BYTES, EVENT_NAMESPACE, SEQUENCE_DIGITS
 from .envelope import (
     CONTENT_TYPE_BATCH,
     CONTENT_TYPE_JSON,
@@ -92,6 +92,7 @@ __all__ = [
     "CONTENT_TYPE_JSON",
     "CONTENT_TYPE_STRUCTURED",
     "ENVELOPE_MAX_BYTES",
+    "EVENT_NAMESPACE",
     "EVENT_TYPES",
     "INTERNAL",
     "OPEN_CHOICE",

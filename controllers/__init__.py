@@ -1,3 +1,4 @@
+from . import archive
 from . import catalogue
 from . import health
 from . import inbound

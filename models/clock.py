@@ -17,6 +17,11 @@ def naive(moment: datetime) -> datetime:
     return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
 
+def aware(moment: datetime) -> datetime:
+    """Return a time as Odoo stores it with its time zone, which is UTC."""
+    return moment.replace(tzinfo=timezone.utc)
+
+
 def naive_now() -> datetime:
     """Return the current time the way Odoo stores it."""
     return naive(now())

@@ -6,14 +6,12 @@ from datetime import timedelta
 GROUP_OPERATOR = "finance_hub.group_operator"
 GROUP_APPROVER = "finance_hub.group_approver"
 GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
+GROUP_AUDITOR = "finance_hub.group_auditor"
 
 # === OUTBOX === #
 # A dispatcher job claims work for this long, then hands over to a new job, well
 # below Odoo's default limit_time_cpu (60 s) and limit_time_real (120 s).
 DISPATCH_BUDGET = timedelta(seconds=20)
-# A claim that nobody recorded after this long belongs to a dead dispatcher. Must
-# exceed the budget plus the longest request timeout an endpoint may have (30 s).
-LEASE_DURATION = timedelta(seconds=90)
 # Rows in hand per endpoint, as a multiple of its requests at a time: enough to keep
 # its lanes busy while more is claimed, few enough to leave others their share. More
 # is claimed when half of them are done.
@@ -26,13 +24,81 @@ MAX_CONCURRENCY = 200
 DEFAULT_TIMEOUT = 20
 MAX_TIMEOUT = 30
 # First key of the session advisory locks which give one dispatcher sole use of an
-# endpoint; the second key is the endpoint's id.
-ENDPOINT_LOCK_CLASS = 0x66_68_75_62 % (2**31)  # "fhub"
+# endpoint in one lane (the lane's number is added); the second key is the endpoint's
+# id.
+ENDPOINT_LOCK_CLASS = 0x66_68_75_60  # "fhu`"
 # A retry due within this horizon gets a job with an ETA of its own; later ones are
 # found by the sweep.
 WAKE_HORIZON = timedelta(minutes=10)
 # ETAs are rounded up to this, so that many retries share one wake-up.
 WAKE_BUCKET = timedelta(seconds=1)
+# How long a delivery waits that found a predecessor of its document still in the
+# hands of another lane's dispatcher.
+BEHIND_PAUSE = timedelta(seconds=1)
+# Most events per second that an endpoint can be limited to, and the largest burst.
+MAX_RATE = 100_000
+# Days of failure without a success after which an endpoint is suspended, unless it
+# says otherwise, and the shares of that time at which its owner is told.
+DEFAULT_SUSPEND_AFTER_DAYS = 5
+MAX_SUSPEND_AFTER_DAYS = 90
+SUSPEND_NOTICES = (50, 70, 90)
+
+# What gets access to receivers, with its tokens, is kept in a server process for this
+# many endpoints.
+AUTHENTICATORS_KEPT = 1_000
+
+# === LANES === #
+# In order of urgency. Each has a job channel and a dispatcher of its own.
+LANES = ("critical", "standard", "bulk")
+
+# === BATCHES === #
+DEFAULT_BATCH_COUNT = 100
+MAX_BATCH_COUNT = 1000
+DEFAULT_BATCH_SECONDS = 60
+MAX_BATCH_SECONDS = 24 * 3600
+# Events in one batch file; what is more goes into further files of the same run.
+BATCH_FILE_MAX_EVENTS = 10_000
+
+# Answers that refuse the content of a batch: it is sent again in two halves, until
+# what can't be taken is alone.
+BATCH_SPLIT_STATUSES = frozenset({400, 413, 415, 422})
+
+# === CREDENTIALS === #
+# How long the previous signing secret stays in force beside its successor.
+ROTATION_OVERLAP = timedelta(hours=24)
+# Days before a credential expires at which an exception says so; 0 is when it has.
+EXPIRY_NOTICES = (30, 7, 0)
+
+# === REPLAY === #
+# A replay of more deliveries than this needs a second person's approval; so does
+# every backfill.
+REPLAY_APPROVAL_THRESHOLD = 1_000
+# A dry run stops counting here, or after this time, and says “more than”.
+REPLAY_COUNT_LIMIT = 100_000
+REPLAY_COUNT_BUDGET = timedelta(seconds=15)
+# Documents that a dry run names as examples.
+REPLAY_SAMPLE = 10
+# Most events that can be picked by hand; for more there are times and types.
+REPLAY_MAX_CHOSEN = 10_000
+# Deliveries per second, over all endpoints of one replay.
+REPLAY_DEFAULT_RATE = 100
+REPLAY_MAX_RATE = 2_000
+# Deliveries that one transaction of a replay looks at, and the widest range of event
+# ids that it reads to find them: together they bound its time and memory.
+REPLAY_CHUNK = 1_000
+REPLAY_WINDOW = 50_000
+# Documents from before the hub that one transaction makes events for.
+REPLAY_DOCUMENT_CHUNK = 100
+# A replay job works for this long, then hands over to a new job.
+REPLAY_BUDGET = timedelta(seconds=20)
+# Deliveries are made this far ahead of their time, so that a pause has little to hold
+# back and the table holds no million of rows that wait.
+REPLAY_LEAD = timedelta(seconds=60)
+# When nothing can be made yet, the job looks again after this.
+REPLAY_RECHECK = timedelta(seconds=20)
+# A receiver that lags behind is not given more than this, or what the rate asks for
+# in REPLAY_LEAD, whichever is more.
+REPLAY_MIN_BACKLOG = 1_000
 
 # === INBOX === #
 # Largest body accepted from outside, before anything is parsed.
@@ -49,8 +115,55 @@ REFUSAL_RECORD_INTERVAL = timedelta(seconds=10)
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
 
+# === HEALTH === #
+# Counting for a list of endpoints ends here: nobody needs to wait for a count of a
+# million.
+GLANCE_COUNT_LIMIT = 10_000
+# Hours that a sparkline shows.
+GLANCE_HOURS = 24
+# Below this share of success in the last hour an endpoint is shown as unwell.
+HEALTHY_SUCCESS_RATE = 0.95
+# What is due for longer than this is late.
+LATE_AFTER = timedelta(minutes=15)
+# Seconds that the test button waits for an answer: a person is waiting, too.
+TEST_TIMEOUT = 10
+
+# === JANITOR === #
+# Something that is due, and for this long nothing was even tried, is stuck.
+STUCK_AFTER = timedelta(minutes=15)
+# Of each endpoint and lane so many due rows are looked at: those that wait for an
+# earlier event of their document are not stuck.
+STUCK_SAMPLE = 200
+# Rows without a way out that one run of the janitor repairs.
+REPAIR_BATCH = 1000
+
+# === PULSES === #
+# Minutes become hours; both are kept as long as a screen or a report looks at them.
+PULSE_MINUTES_KEPT = timedelta(days=3)
+PULSE_HOURS_KEPT = timedelta(days=400)
+# Hours counted anew at each roll-up: a transaction may commit late.
+PULSE_ROLL_UP = timedelta(hours=3)
+# Rows removed in one transaction.
+PULSE_PURGE_BATCH = 10_000
+
+# === RETENTION === #
+# Rows looked at, and rows removed, in one transaction.
+PURGE_PAGE = 5000
+# An archive file ends at this size before compression, so that it stays handy and
+# memory stays small.
+ARCHIVE_MAX_BYTES = 64 * 1024 * 1024
+# Rows read at a time while an archive is written.
+ARCHIVE_READ_ROWS = 200
+# Seconds that one run of the purge takes at most.
+PURGE_BUDGET = 60
+# Shortest time anything is kept, in days.
+MIN_RETENTION_DAYS = 7
+
 # === SCREENS === #
 # Characters of a payload or body shown inline; the whole can be downloaded.
 PREVIEW_CHARS = 20_000
+# Latest events on which a subscription is tried out, and how many are listed.
+PREVIEW_EVENTS = 500
+PREVIEW_LINES = 8
 # Further arrivals of one message that its screen lists.
 MAX_DUPLICATES_SHOWN = 100

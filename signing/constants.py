@@ -32,6 +32,24 @@ TIMESTAMP_MAX_DIGITS = 11
 SIGNATURE_HEADER_MAX_LENGTH = 8192
 SIGNATURES_MAX_COUNT = 32
 
+# === HTTP MESSAGE SIGNATURES (RFC 9421) === #
+
+#: What our signatures cover always, and the headers they cover where they are there.
+COVERED = ("@method", "@target-uri", "content-digest")
+COVERED_HEADERS = ("content-type", "webhook-id")
+
+#: Longest Signature, Signature-Input or Content-Digest header that is looked at, in
+#: characters, and most signatures and components in one.
+MESSAGE_HEADER_MAX_LENGTH = 8192
+MESSAGE_SIGNATURES_MAX_COUNT = 8
+COMPONENTS_MAX_COUNT = 32
+
+#: Longest id of a key. It is shown on screens and sent with every message.
+KEY_ID_MAX_LENGTH = 128
+
+#: Hexadecimal digits of the ids we make for shared secrets.
+KEY_ID_DIGITS = 16
+
 # === SECRET BOX === #
 
 #: Permission bits of a key file we create and of the folders made for it.

@@ -2,6 +2,7 @@
 """Hide secrets before they reach a screen, a log or the attempt log."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from . import constants as const
 
@@ -22,7 +23,9 @@ def mask_secret(value: str | None) -> str:
     return f"{prefix}{const.MASK}{value[-const.MASK_VISIBLE_TAIL :]}"
 
 
+@lru_cache(maxsize=1024)
 def _is_secret_header(name: str, also: frozenset[str]) -> bool:
+    name = name.lower()
     return (
         name in const.SECRET_HEADERS
         or name in also
@@ -39,14 +42,13 @@ def mask_headers(headers: Mapping, also: Iterable[str] = ()) -> dict[str, str]:
     :param headers: header name to value.
     :param also: further header names to hide, such as a configured API-key header.
     """
-    also = frozenset(name.lower() for name in also)
+    also = frozenset(name.lower() for name in also) if also else frozenset()
     masked = {}
     for name, value in headers.items():
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-        key = name.lower()
-        if _is_secret_header(key, also) and text:
+        if _is_secret_header(name, also) and text:
             scheme, space, rest = text.partition(" ")
-            if key.endswith("authorization") and space and rest:
+            if name.lower().endswith("authorization") and space and rest:
                 text = f"{scheme} {const.MASK}"
             else:
                 text = const.MASK

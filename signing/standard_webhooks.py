@@ -49,6 +49,7 @@ _HEADER_FAMILIES = (
 
 # The visible ASCII characters: what every HTTP stack carries unchanged.
 _MESSAGE_ID = re.compile(r"[\x21-\x7e]+")
+_TIMESTAMP_END = 10**const.TIMESTAMP_MAX_DIGITS
 _TIMESTAMP = re.compile(rf"(?:0|[1-9][0-9]{{0,{const.TIMESTAMP_MAX_DIGITS - 1}}})")
 
 
@@ -96,8 +97,35 @@ def generate_key_pair() -> tuple[str, str]:
     return PRIVATE_PREFIX + _encode(seed + public), PUBLIC_PREFIX + _encode(public)
 
 
+def public_key_of(secret: str) -> str:
+    """Return the public key of a private one, ``whpk_…`` of ``whsk_…``.
+
+    :raises VerificationError: ``bad_secret``.
+    """
+    secret = _check_secret_text(secret)
+    if not secret.startswith(PRIVATE_PREFIX):
+        raise VerificationError(
+            "bad_secret",
+            f"A private key starts with {PRIVATE_PREFIX}. Generate a new key pair.",
+        )
+    return PUBLIC_PREFIX + _encode(_public_bytes(_private_key(secret)))
+
+
+def public_key_pem(secret: str) -> str:
+    """Return the public key of ``whsk_…`` or ``whpk_…`` as PEM (RFC 8410).
+
+    :raises VerificationError: ``bad_secret``.
+    """
+    secret = _check_secret_text(secret)
+    if secret.startswith(PRIVATE_PREFIX):
+        secret = public_key_of(secret)
+    key = _public_key(secret)
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 def _encode(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
+    # What base64.b64encode does, without its detour: this runs for every message.
+    return binascii.b2a_base64(raw, newline=False).decode("ascii")
 
 
 def _public_bytes(private: Ed25519PrivateKey) -> bytes:
@@ -233,11 +261,7 @@ class Signer:
         :raises VerificationError: ``malformed_header`` for an unusable id or time.
         """
         _check_message_id(message_id)
-        if (
-            not isinstance(timestamp, int)
-            or isinstance(timestamp, bool)
-            or not _TIMESTAMP.fullmatch(str(timestamp))
-        ):
+        if type(timestamp) is not int or not 0 <= timestamp < _TIMESTAMP_END:
             raise VerificationError(
                 "malformed_header",
                 "The timestamp has to be a whole number of Unix seconds.",
@@ -264,6 +288,21 @@ class Signer:
             HEADER_TIMESTAMP: str(timestamp),
             HEADER_SIGNATURE: self.sign(message_id, timestamp, body),
         }
+
+    def sign_request(
+        self,
+        _method: str,
+        _url: str,
+        message_id: str,
+        timestamp: int,
+        body: bytes,
+        _headers: Mapping[str, str],
+    ) -> dict[str, str]:
+        """Return the headers to add to a request, as every signer does.
+
+        Standard Webhooks cover neither the method nor the URL nor other headers.
+        """
+        return self.sign_headers(message_id, timestamp, body)
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:

@@ -4,7 +4,16 @@ from . import test_inbound
 from . import test_commands
 from . import test_exceptions
 from . import test_connector
+from . import test_credential
 from . import test_contract_versions
 from . import test_access
+from . import test_amqp
 from . import test_trace
+from . import test_replay
+from . import test_health
+from . import test_janitor
+from . import test_suspension
+from . import test_ping
+from . import test_retention
+from . import test_plans
 from . import test_tours

@@ -10,9 +10,15 @@ from unittest.mock import patch
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
 
 from ..models import clock
+from ..models.capture import memory
 from ..models.outbox.dispatcher import Dispatcher
 from ..signing import sign_headers
 
+# What most tests subscribe to: the documents they make, not what else happens to the
+# partners and accounts behind them.
+DOCUMENTS = (
+    "finance.invoice.*, finance.bill.*, finance.credit_note.*, finance.payment.*"
+)
 LOOPBACK = "127.0.0.0/8"
 GROUPS = ("operator", "approver", "administrator", "auditor")
 
@@ -145,12 +151,13 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
         return connector
 
     @classmethod
-    def make_credential(cls, connector, direction="outbound", secret=None):
+    def make_credential(cls, connector, direction="outbound", secret=None, **values):
         credential = cls.env["finance.credential"].create(
             {
                 "name": f"Secret {direction}",
                 "connector_id": connector.id,
                 "direction": direction,
+                **values,
             }
         )
         if secret:
@@ -160,7 +167,7 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
         return credential
 
     @classmethod
-    def make_endpoint(cls, url, connector=None, patterns="*", **values):
+    def make_endpoint(cls, url, connector=None, patterns=DOCUMENTS, **values):
         """Return an endpoint with a credential and a subscription."""
         connector = connector or cls.make_connector()
         endpoint = cls.env["finance.endpoint"].create(
@@ -224,8 +231,12 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
     # === STAGES === #
 
     def end_transaction(self):
-        """Run what runs when a transaction is about to be committed."""
+        """Run what runs when a transaction is about to be committed.
+
+        What happens afterwards counts as a transaction of its own.
+        """
         self.env.cr.flush()
+        memory.forget(self.env.cr)
 
     def events_of(self, record):
         """Return the events of a record in order."""
@@ -238,14 +249,14 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
     def verbs_of(self, record):
         return [event.type.split(".")[2] for event in self.events_of(record)]
 
-    def dispatch(self):
+    def dispatch(self, lane="standard"):
         """Run a dispatcher inside the test's transaction.
 
         :return: its statistics
         """
         self.end_transaction()
         with self.enter_registry_test_mode():
-            dispatcher = Dispatcher(self.env.registry, threads=False)
+            dispatcher = Dispatcher(self.env.registry, lane, threads=False)
             return dispatcher.run()
 
     def receiver(self):
@@ -310,7 +321,7 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
 
     def process(self):
         """Process everything in the inbox inside the test's transaction."""
-        self.env.flush_all()
+        self.end_transaction()
         with self.enter_registry_test_mode():
             while self.env["finance.message"]._process_next():
                 pass

@@ -26,6 +26,7 @@ MATRIX = {
     "finance.transaction": (READ, READ, READ, READ),
     "finance.transition": (READ, READ, READ, READ),
     "finance.exception": (READ, READ, READ, READ),
+    "finance.replay": ("cru", READ, READ, READ),
     "finance.trace.step": (READ, READ, READ, READ),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
@@ -56,11 +57,14 @@ ACTIONS = {
     "finance.endpoint": {
         "action_suspend": ADMINISTRATOR,
         "action_resume": ADMINISTRATOR,
+        "action_replay": OPERATOR,
+        "action_backfill": OPERATOR,
     },
     "finance.subscription": {},
     "finance.event": {
         "action_open_record": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
+        "action_send_again": OPERATOR,
     },
     "finance.delivery": {
         "action_retry": OPERATOR,
@@ -90,6 +94,18 @@ ACTIONS = {
         "action_cancel": OPERATOR,
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
+    },
+    "finance.replay": {
+        "action_count": OPERATOR,
+        "action_start": OPERATOR,
+        "action_request_approval": OPERATOR,
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_pause": {"operator", "approver"},
+        "action_resume": {"operator", "approver"},
+        "action_cancel": {"operator", "approver"},
+        "action_refresh": EVERY_ROLE,
+        "action_open_deliveries": EVERY_ROLE,
     },
     "finance.trace.step": {"action_open": EVERY_ROLE},
     "finance.correct.wizard": {"action_resubmit": OPERATOR},
@@ -131,6 +147,13 @@ class AccessCase(FinanceHubCommon):
         self.receive(self.shop, b"garbage", "m3")
         self.process()
         self.end_transaction()
+        self.env["finance.replay"].create(
+            {
+                "company_id": self.company.id,
+                "endpoint_ids": [(6, 0, self.endpoint.ids)],
+                "reason": "Because",
+            }
+        )
 
     def rows(self, model):
         """Return all rows of a model, as superuser."""

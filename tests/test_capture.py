@@ -44,7 +44,7 @@ class TestCapture(FinanceHubCommon):
 
     def test_cron_posts_too(self):
         invoice = self.make_invoice(post=False, auto_post="at_date")
-        self.env.flush_all()
+        self.end_transaction()
         with self.enter_registry_test_mode(), self.registry.cursor() as cr:
             self.env(cr=cr)["account.move"]._autopost_draft_entries()
         self.env.invalidate_all()
@@ -79,6 +79,7 @@ class TestCapture(FinanceHubCommon):
 
     def test_rollback_leaves_none(self):
         invoice = self.make_invoice(post=False)
+        self.end_transaction()
         before = self.env["finance.event"].search_count([])
         with self.assertRaises(ZeroDivisionError), self.env.cr.savepoint():
             invoice.action_post()

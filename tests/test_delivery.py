@@ -10,6 +10,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..models import constants
+from ..models.outbox import body
 from ..models.outbox.dispatcher import Dispatcher
 from .common import FinanceHubCommon, status
 
@@ -211,16 +212,15 @@ class TestDelivery(FinanceHubCommon):
         """One broken row is set aside with an exception; the others go."""
         broken, fine = self.make_invoice(), self.make_invoice()
         delivery = self.delivery_of(broken)
-        event_model = type(self.env["finance.event"])
-        original = event_model._body
+        original = body.message
 
-        def body(model, values):
-            if values["subject"] == f"invoice/{broken.id}":
+        def message(row, form, version):
+            if row["subject"] == f"invoice/{broken.id}":
                 raise ValueError("no such type")
-            return original(model, values)
+            return original(row, form, version)
 
         with (
-            patch.object(event_model, "_body", body),
+            patch.object(body, "message", message),
             self.assertLogs("odoo.addons.finance_hub", "ERROR"),
         ):
             statistics = self.dispatch()
@@ -295,39 +295,30 @@ class TestDelivery(FinanceHubCommon):
         second = self.delivery_of(invoice)
         other = self.delivery_of(self.make_invoice())
         self.dispatch()
-        self.assertEqual((second.state, other.state), ("waiting", "delivered"))
+        self.assertEqual((second.state, other.state), ("parked", "delivered"))
         self.assertEqual(second.blocked_by_id, first)
         first.with_user(self.users["operator"]).action_cancel()
         self.dispatch()
         self.assertEqual((first.state, second.state), ("cancelled", "delivered"))
 
-    # === LEASES === #
+    # === CRASHES === #
 
-    def test_orphans_of_a_dead_dispatcher_are_found(self):
-        """Whoever holds the endpoint's lock knows that no other one is sending."""
-        delivery = self.delivery_of(self.make_invoice())
-        delivery.write({"state": "sending", "lease_token": "dead"})
-        self.dispatch()
-        self.assertEqual(delivery.state, "delivered")
-
-    def test_result_of_a_lost_lease_changes_nothing(self):
+    def test_decision_of_a_person_wins_over_what_was_in_flight(self):
+        """Cancelled while the request was on its way: it stays cancelled."""
+        self.sink.answers = [status(500)]
         delivery = self.delivery_of(self.make_invoice())
         original = Dispatcher._record
 
-        def steal(dispatcher, results):
-            delivery.write({"lease_token": "somebody else", "state": "sending"})
+        def cancelled_meanwhile(dispatcher, results):
+            delivery.write({"state": "cancelled"})
             self.env.flush_all()
             return original(dispatcher, results)
 
-        with patch.object(Dispatcher, "_record", steal):
+        with patch.object(Dispatcher, "_record", cancelled_meanwhile):
             self.dispatch()
         self.env.invalidate_all()
-        self.assertEqual(delivery.state, "sending")
+        self.assertEqual(delivery.state, "cancelled")
         self.assertEqual(len(delivery.attempt_ids), 1, "what was tried is logged")
-
-    def test_lease_outlives_any_run(self):
-        longest = constants.DISPATCH_BUDGET + timedelta(seconds=constants.MAX_TIMEOUT)
-        self.assertGreater(constants.LEASE_DURATION, longest)
 
     # === SUSPENSION === #
 
@@ -353,26 +344,32 @@ class TestDelivery(FinanceHubCommon):
         ]
         self.assertEqual(len(wakes), 1)
 
+    def jobs(self, lane="standard"):
+        return self.env["queue.job"].search(
+            [
+                ("identity_key", "=like", f"%._job_dispatch.{lane}%"),
+                ("state", "=", "pending"),
+            ]
+        )
+
     def test_equal_jobs_are_not_doubled(self):
-        jobs = self.env["queue.job"]
-        domain = [("identity_key", "=", "finance_hub.dispatch")]
-        self.env["finance.delivery"]._wake()
-        self.env["finance.delivery"]._wake()
-        self.assertEqual(jobs.search_count(domain), 1)
+        self.env["finance.delivery"]._wake("standard")
+        self.env["finance.delivery"]._wake("standard")
+        self.assertEqual(len(self.jobs()), 1)
+
+    def test_each_lane_has_its_channel(self):
+        for lane in constants.LANES:
+            self.env["finance.delivery"]._wake(lane)
+            channel = f"root.finance_hub.dispatch.{lane}"
+            self.assertEqual(self.jobs(lane).channel, channel)
 
     def test_sweep_finds_a_lost_wake_up(self):
-        jobs = self.env["queue.job"]
-        domain = [("identity_key", "=", "finance_hub.dispatch")]
         self.env["finance.delivery"]._cron_sweep()
-        self.assertFalse(jobs.search_count(domain), "nothing is due")
-        delivery = self.delivery_of(self.make_invoice())
+        self.assertFalse(self.jobs(), "nothing is due")
+        self.delivery_of(self.make_invoice())
         self.env["finance.delivery"]._cron_sweep()
-        self.assertEqual(jobs.search_count(domain), 1)
-        jobs.search(domain).unlink()
-        delivery.write({"state": "sending", "lease_until": "2026-01-01 00:00:00"})
-        self.env.flush_all()
-        self.env["finance.delivery"]._cron_sweep()
-        self.assertEqual(jobs.search_count(domain), 1, "an expired lease, too")
+        self.assertEqual(len(self.jobs()), 1)
+        self.assertFalse(self.jobs("bulk"), "nothing in the other lanes")
 
     def test_next_wake_is_for_the_retry(self):
         self.sink.answers = [status(500)]
@@ -412,5 +409,5 @@ class TestDelivery(FinanceHubCommon):
             "SELECT indexdef FROM pg_indexes WHERE tablename = 'finance_delivery'"
         )
         definitions = " ".join(row[0] for row in self.env.cr.fetchall())
-        self.assertIn("(endpoint_id, id) WHERE", definitions)
+        self.assertIn("(endpoint_id, lane, due_at, id) WHERE", definitions)
         self.assertIn("(endpoint_id, aggregate, id) WHERE", definitions)

@@ -131,7 +131,10 @@ class TestTrace(FinanceHubCommon):
         )
         self.process()
         steps = self.steps.search([("correlation_id", "=", message.correlation_id)])
-        self.assertEqual(set(steps.mapped("kind")), {"message", "command", "exception"})
+        self.assertEqual(
+            set(steps.mapped("kind")),
+            {"message", "command", "exception", "event", "delivery"},
+        )
         exception = steps.filtered(lambda step: step.kind == "exception")
         self.assertIn("B-UNMATCHED", exception.label)
         self.assertEqual(exception.status, "open")

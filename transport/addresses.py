@@ -20,6 +20,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from . import constants as const
 
@@ -41,6 +42,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 # What WHATWG calls "ends in a number": such a host is an IPv4 address or nothing.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _METADATA = frozenset(ipaddress.ip_address(a) for a in const.METADATA_ADDRESSES)
 _NEVER = tuple(
@@ -62,7 +64,7 @@ class AddressRefused(ValueError):
     """A URL or an address the hub will not connect to.
 
     :ivar code: ``url_malformed``, ``scheme_refused``, ``http_refused``,
-        ``userinfo_refused``, ``fragment_refused``, ``host_spelling``,
+        ``amqp_refused``, ``userinfo_refused``, ``fragment_refused``, ``host_spelling``,
         ``port_refused``, ``address_malformed``, ``address_refused``,
         ``metadata_refused`` or ``network_malformed``.
     :ivar message: a sentence for a person, which says what to do.
@@ -79,7 +81,7 @@ class Target:
     """A URL that passed the guard, taken apart.
 
     :ivar url: the URL in its one canonical spelling; connect to this one.
-    :ivar scheme: ``http`` or ``https``.
+    :ivar scheme: ``https`` or ``http``, ``amqps`` or ``amqp``.
     :ivar host: lower-case name, or the literal address without brackets.
     :ivar port: 1 to 65535.
     :ivar path: path and query, beginning with ``/``.
@@ -230,12 +232,50 @@ def check_url(
     :param allowed_networks: see :func:`parse_networks`.
     :raises AddressRefused: see its codes.
     """
-    match = _match_url(url)
+    return _check(url, allowed_networks, allow_http, secure="https", plain="http")
+
+
+def check_amqp_url(
+    url: str, allowed_networks: Sequence[Network] = ()
+) -> tuple[Target, str]:
+    """Check and take apart the URL of an AMQP broker; nothing is looked up.
+
+    :param url: ``amqps://host``, ``amqps://host:port`` or ``amqps://host:port/vhost``;
+        special characters of the virtual host are percent-encoded, and without one it
+        is ``/``. ``amqp`` passes when the host is a literal address inside
+        ``allowed_networks``.
+    :param allowed_networks: see :func:`parse_networks`.
+    :return: the target, and the name of the virtual host
+    :raises AddressRefused: see its codes.
+    """
+    target = _check(url, allowed_networks, False, secure="amqps", plain="amqp")
+    encoded = target.path[1:]
+    if "/" in encoded or "?" in encoded or _BAD_ESCAPE.search(encoded):
+        raise AddressRefused(
+            "url_malformed",
+            "After the host only the name of the virtual host may follow, such as "
+            "amqps://broker.example.com/finance. Write a / inside of it as %2F.",
+        )
+    try:
+        vhost = unquote(encoded, errors="strict") or const.DEFAULT_VHOST
+    except UnicodeDecodeError:
+        vhost = "\0"
+    if not vhost.isprintable() or len(vhost.encode()) > const.SHORT_STRING_MAX_BYTES:
+        raise AddressRefused(
+            "url_malformed",
+            "The name of the virtual host is not readable, or too long. Write it in "
+            "UTF-8, percent-encoded.",
+        )
+    return target, vhost
+
+
+def _check(url, allowed_networks, allow_plain, *, secure, plain) -> Target:
+    match = _match_url(url, secure)
     scheme = match["scheme"].lower()
-    if scheme not in const.DEFAULT_PORTS:
+    if scheme not in (secure, plain):
         raise AddressRefused(
             "scheme_refused",
-            f"The URL starts with {scheme[:32]}://; only https:// can be used.",
+            f"The URL starts with {scheme[:32]}://; only {secure}:// can be used.",
         )
     authority = match["authority"]
     if "@" in authority:
@@ -252,19 +292,20 @@ def check_url(
     parts = _AUTHORITY.fullmatch(authority)
     if not parts:
         raise AddressRefused(
-            "url_malformed", "The host of the URL is malformed. Write https://host/."
+            "url_malformed",
+            f"The host of the URL is malformed. Write {secure}://host/.",
         )
     host, address = _check_host(parts["host"].lower())
     port = _check_port(parts, scheme)
     if address is not None:
         check_address(str(address), allowed_networks)
-    if scheme == "http" and not (
-        allow_http or (address is not None and _allowed(address, allowed_networks))
+    if scheme == plain and not (
+        allow_plain or (address is not None and _allowed(address, allowed_networks))
     ):
         raise AddressRefused(
-            "http_refused",
-            "The URL starts with http://, so everything would be sent in the clear. "
-            "Use https://.",
+            f"{plain}_refused",
+            f"The URL starts with {plain}://, so everything would be sent in the "
+            f"clear. Use {secure}://.",
         )
     path = (match["path"] or "/") + (match["query"] or "")
     shown = f"[{host}]" if ":" in host else host
@@ -275,9 +316,12 @@ def check_url(
     )
 
 
-def _match_url(url: str) -> re.Match:
+def _match_url(url: str, secure: str) -> re.Match:
     if not isinstance(url, str) or not url:
-        raise AddressRefused("url_malformed", "The URL is empty. Enter an https URL.")
+        raise AddressRefused(
+            "url_malformed",
+            f"The URL is empty. Enter one that starts with {secure}://.",
+        )
     if len(url) > const.URL_MAX_LENGTH:
         raise AddressRefused(
             "url_malformed",
@@ -293,8 +337,8 @@ def _match_url(url: str) -> re.Match:
     if not match or not _VISIBLE.fullmatch(url) or not _UNSAFE.isdisjoint(url):
         raise AddressRefused(
             "url_malformed",
-            "The URL is malformed. Write it like https://host.example/path, without "
-            "blanks, quotes or backslashes.",
+            f"The URL is malformed. Write it like {secure}://host.example/path, "
+            "without blanks, quotes or backslashes.",
         )
     return match
 
@@ -346,6 +390,6 @@ def _check_port(parts: re.Match, scheme: str) -> int:
     if port in const.REFUSED_PORTS:
         raise AddressRefused(
             "port_refused",
-            f"Port {port} belongs to a service that does not receive webhooks.",
+            f"Port {port} belongs to a service that does not receive events.",
         )
     return port

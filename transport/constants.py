@@ -33,7 +33,23 @@ THROTTLE_AGE_MAX = timedelta(days=7)
 #: conflict, too early, too many requests.
 RETRYABLE_CLIENT_ERRORS = frozenset({408, 409, 425, 429})
 
+#: Errors which say "later" and are treated like a 429: the broker is short of memory
+#: or disk, or a queue is full.
+THROTTLE_ERRORS = frozenset({"amqp_blocked", "amqp_nack"})
+
+#: Errors that are the message's own and say nothing of the receiver.
+MESSAGE_ERRORS = frozenset({"too_large", "amqp_unroutable"})
+
+#: Errors by which the receiver says "not this": they are what an answer in the 400s is
+#: to HTTP.
+REFUSAL_ERRORS = frozenset(
+    {"amqp_unroutable", "amqp_login", "amqp_vhost", "amqp_exchange", "amqp_denied"}
+)
+
 # === OUTCOME === #
+
+#: What stands for a header that shows who the hub is, wherever it is kept.
+HIDDEN = "****"
 
 #: How much of an answer's body is kept, in bytes.
 BODY_KEPT_BYTES = 64 * 1024
@@ -48,7 +64,7 @@ HOST_MAX_LENGTH = 253
 LABEL_MAX_LENGTH = 63
 
 #: Port of each scheme when the URL names none.
-DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443, "amqp": 5672, "amqps": 5671}
 
 #: Ports where no webhook receiver listens, but something that would misread an HTTP
 #: request does: the "bad ports" of the WHATWG Fetch standard, and databases.
@@ -132,6 +148,32 @@ GLOBAL_UNICAST_V6 = "2000::/3"
 SCHEDULE_MAX_LENGTH = 50
 SCHEDULE_MAX_DELAY = 7 * 24 * 3600
 
+# === CIRCUIT BREAKER === #
+
+#: The breaker looks back this long, counting in buckets of this width (seconds).
+BREAKER_WINDOW_SECONDS = 120
+BREAKER_BUCKET_SECONDS = 5
+
+#: It opens when at least so many requests were made in the window, and this share of
+#: them failed. Below the sample a few failures in a row are left to the schedule.
+BREAKER_MIN_SAMPLE = 10
+BREAKER_FAILURE_RATE = 0.5
+
+#: How long it rests before it lets one request through (seconds): doubled each time
+#: that one fails, up to the longest.
+BREAKER_REST_SECONDS = 15
+BREAKER_REST_MAX_SECONDS = 600
+
+#: Answers in the 400s which tell of the endpoint and not of the message.
+BREAKER_CLIENT_ERRORS = frozenset({401, 403, 404, 405, 407, 408, 410, 421})
+
+# === QUIET WINDOWS === #
+
+#: How many windows an endpoint may have, and how many that touch each other are
+#: followed to find the end of the quiet.
+QUIET_MAX_WINDOWS = 20
+QUIET_MAX_CHAIN = 64
+
 # === ENGINE === #
 
 #: Outcomes are recorded when there are this many, or when the oldest has waited this
@@ -142,9 +184,139 @@ RECORD_INTERVAL = 0.1
 #: Shortest wait for progress (seconds), so that a due batch never spins the loop.
 MIN_PAUSE = 0.005
 
-#: A lane stops after this long (seconds) and hands back the rest, so that one slow
-#: aggregate cannot hold rows claimed long ago.
-LANE_BUDGET = 5.0
+#: When nothing is due now but something will be within this time (seconds), the run
+#: waits for it rather than ending: a limited rate, a short retry.
+IDLE_WAIT = 1.5
+
+#: A worker leaves a lane to serve the others after this long (seconds).
+LANE_TURN = 0.1
 
 #: How long the addresses of a host name are believed (seconds).
 DNS_TTL = 30
+
+# === AUTHENTICATION === #
+
+#: Most configured headers, and longest value of one, in characters: what common
+#: servers accept.
+HEADERS_MAX_COUNT = 20
+HEADER_VALUE_MAX_LENGTH = 8192
+
+#: Headers which are the hub's own or the connection's, in lower case. A configured
+#: one would break the message or let its signature stand for something else.
+RESERVED_HEADERS = frozenset(
+    {
+        # The connection's own (RFC 9110, section 7.6.1).
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        # What decides where a request goes and where its body ends.
+        "host",
+        "content-length",
+        "expect",
+        # What the hub itself says about the message.
+        "accept-encoding",
+        "content-digest",
+        "content-encoding",
+        "content-type",
+        "signature",
+        "signature-input",
+        "traceparent",
+        "tracestate",
+        "user-agent",
+    }
+)
+
+#: A header which begins with one of these is the hub's own as well.
+RESERVED_HEADER_PREFIXES = ("ce-", "webhook-", "svix-", "sec-")
+
+#: Seconds for one request to a token endpoint, connecting included.
+TOKEN_TIMEOUT = 15.0
+
+#: Most bytes read of a token endpoint's answer, and longest access token in it.
+TOKEN_BODY_MAX_BYTES = 64 * 1024
+TOKEN_MAX_LENGTH = 16 * 1024
+
+#: A token is renewed this long before it ends (seconds), but is used for at least
+#: half of its life.
+TOKEN_MARGIN = 60.0
+
+#: How long a token is believed whose life nobody told (seconds), and at most.
+TOKEN_DEFAULT_LIFETIME = 300.0
+TOKEN_MAX_LIFETIME = 24 * 3600.0
+
+#: After the token endpoint failed it is not asked again for this long (seconds):
+#: many messages wait for one token, and each would ask.
+TOKEN_ERROR_PAUSE = 5.0
+
+#: A receiver that refuses one token after the other does not get a new one for each
+#: message: only one in this time (seconds) is thrown away.
+TOKEN_REJECT_PAUSE = 60.0
+
+#: Most characters of a token endpoint's words that are shown.
+TOKEN_ERROR_MAX_LENGTH = 200
+
+#: Most further parameters of a token request, and longest of one, in characters.
+TOKEN_PARAMETERS_MAX_COUNT = 20
+TOKEN_PARAMETER_MAX_LENGTH = 2048
+
+# === TLS === #
+
+#: Largest PEM text of certificates or of a key, in characters.
+PEM_MAX_LENGTH = 256 * 1024
+
+# === PROXY === #
+
+#: Names whose addresses are remembered for requests through a proxy.
+PROXY_NAMES_MAX_COUNT = 1000
+
+#: How long an unused connection is kept (seconds).
+KEEPALIVE = 15
+
+# === AMQP === #
+
+#: Longest "short string" of AMQP 0-9-1, in bytes of UTF-8: routing keys, names of
+#: exchanges and virtual hosts, message ids.
+SHORT_STRING_MAX_BYTES = 255
+
+#: The virtual host of a URL that names none, as every AMQP client reads it.
+DEFAULT_VHOST = "/"
+
+#: Routing key of an endpoint that sets none: the event type.
+ROUTING_KEY = "{type}"
+
+#: Seconds between heartbeats. A few seconds after a missed one the connection counts
+#: as lost.
+AMQP_HEARTBEAT = 30
+
+#: Seconds to reach one address, log in and open the exchange.
+AMQP_CONNECT_TIMEOUT = 10
+
+#: A broker that refused is not asked again for this long (seconds); whoever has a
+#: message for it meanwhile gets the same answer.
+AMQP_RECONNECT_PAUSE = 1.0
+
+#: Closing waits this long (seconds) for outstanding confirms, and then for the
+#: broker's good-bye.
+AMQP_CLOSE_TIMEOUT = 5
+
+#: Largest body and largest set of headers, in bytes. The headers travel in one frame,
+#: which is at most 128 KiB unless the broker is told otherwise.
+AMQP_BODY_MAX_BYTES = 16 * 1024 * 1024
+AMQP_HEADERS_MAX_BYTES = 64 * 1024
+
+#: What the text attributes of a CloudEvent are prefixed with in application
+#: properties (CloudEvents AMQP protocol binding 1.0.2, section 3.1.3).
+CLOUDEVENTS_PREFIX = "cloudEvents:"
+
+#: What stands for the event type in the routing key of a batch, which holds events of
+#: several types.
+AMQP_BATCH_TYPE = "finance.batch"
+
+#: ``app_id`` of every message, and the name in the broker's list of connections.
+AMQP_APP_ID = "finance-hub"

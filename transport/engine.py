@@ -4,13 +4,13 @@
 The engine knows neither Odoo nor a database: it is given two callables, one that
 claims messages and one that records results. Messages of one lane (one aggregate at
 one endpoint) go one after the other, and the first failure stops the lane; lanes go
-side by side, as many per endpoint as it takes.
+side by side, as many per endpoint as it takes. An endpoint whose gate is shut gets
+nothing, and what was claimed for it is handed back untried.
 """
 
 import asyncio
 import contextlib
-import socket
-import ssl
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -18,13 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
-import yarl
-
 from . import constants as const
-from .addresses import AddressRefused, check_url
+from .amqp_sender import AmqpSender
+from .gate import Gate
+from .http import HttpSender
 from .outcome import Outcome
-from .resolver import GuardedResolver
+
+_logger = logging.getLogger(__name__)
+
+#: What carries messages, by the name of the transport: a class whose instances have
+#: ``async send(parcel) -> (Outcome, headers)`` and ``async close()``.
+SENDERS: dict[str, Callable[..., Any]] = {"https": HttpSender, "amqp": AmqpSender}
 
 
 @dataclass(slots=True)
@@ -32,19 +36,23 @@ class Destination:
     """An endpoint as the engine sees it.
 
     :ivar key: identifies the endpoint.
-    :ivar url: where messages are POSTed.
-    :ivar signer: has ``sign_headers(message_id, timestamp, body) -> dict``.
-    :ivar headers: sent with every message.
-    :ivar timeout: seconds for one request, connecting included.
-    :ivar concurrency: requests in flight at a time.
+    :ivar transport: a key of :data:`SENDERS`.
+    :ivar options: what that transport needs to know, such as
+        :class:`~.http.HttpOptions`.
+    :ivar timeout: seconds for one message, connecting included.
+    :ivar concurrency: messages in flight at a time.
+    :ivar window: messages in hand at most, an even number; more are claimed when
+        half of them are done.
+    :ivar gate: whether it may be sent to at all.
     """
 
     key: int
-    url: str
-    signer: Any
-    headers: dict[str, str]
+    transport: str
+    options: Any
     timeout: float
     concurrency: int
+    window: int
+    gate: Gate = field(default_factory=Gate)
 
 
 @dataclass(slots=True)
@@ -52,6 +60,7 @@ class Parcel:
     """One message on its way to one destination.
 
     :ivar lane: messages with the same lane are sent in order.
+    :ivar headers: of this message, beside those of the destination.
     :ivar ticket: whatever the caller needs to record the result.
     """
 
@@ -59,6 +68,7 @@ class Parcel:
     lane: str
     message_id: str
     body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
     ticket: Any = None
 
 
@@ -71,40 +81,82 @@ class Result:
     request_headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Claim:
+    """What a claim brought.
+
+    :ivar again_in: seconds until it is worth asking again although nothing came,
+        ``None`` when nobody knows.
+    """
+
+    parcels: Sequence[Parcel] = ()
+    again_in: float | None = None
+
+
+class _Lane:
+    __slots__ = ("failed", "key", "parcels", "queued")
+
+    def __init__(self, key):
+        self.key = key
+        self.parcels: deque[Parcel] = deque()
+        # Queued at its destination, or in the hands of a worker.
+        self.queued = False
+        # Stays until the failure is recorded: what is claimed before that must not
+        # overtake it.
+        self.failed = False
+
+
+class _Desk:
+    """The lanes of one destination that have something to send."""
+
+    __slots__ = ("ready", "workers")
+
+    def __init__(self):
+        self.ready: deque[_Lane] = deque()
+        self.workers = 0
+
+
 class Engine:
     """One run: claim, send and record until nothing is left or time is up.
 
     :param claim: called with the number of parcels in hand by destination key,
-        returns more parcels, or none when nothing is due. May block.
+        returns a :class:`Claim`. May block.
     :param record: called with a list of results. May block. A result that it fails
-        to record is lost to this run: the claim behind it must expire by itself.
+        to record is lost to this run, and its message will be sent again.
     :param budget: seconds during which new parcels are claimed.
     :param networks: private networks that may be reached, see
         :func:`~.addresses.parse_networks`.
     :param threads: call ``claim`` and ``record`` in a thread beside the event loop;
         when false they run in the loop's own thread.
+    :param now: the present time, Unix seconds, for the gates.
     """
 
     def __init__(
         self,
-        claim: Callable[[dict[int, int]], Sequence[Parcel]],
+        claim: Callable[[dict[int, int]], Claim],
         record: Callable[[list[Result]], None],
         *,
         budget: float,
         networks: Sequence = (),
         threads: bool = True,
+        now: Callable[[], float] = time.time,
     ):
         self._claim = claim
         self._record = record
         self._budget = budget
         self._networks = tuple(networks)
         self._threads = threads
+        self._now = now
         self._in_hand: Counter[int] = Counter()
-        self._slots: dict[int, asyncio.Semaphore] = {}
+        self._desks: dict[int, _Desk] = {}
+        self._lanes: dict[tuple[int, str], _Lane] = {}
         self._results: deque[Result] = deque()
-        self._lanes: set[asyncio.Task] = set()
+        self._workers: set[asyncio.Task] = set()
+        self._senders: dict[str, Any] = {}
         self._progress: asyncio.Event | None = None
-        self._checked: dict[str, str | Outcome] = {}
+        self._deadline = 0.0
+        # When to claim again (monotonic), None for not before a result is recorded.
+        self._claim_at: float | None = 0.0
 
     def run(self) -> bool:
         """Run to the end.
@@ -121,67 +173,78 @@ class Engine:
 
     async def _run(self, executor) -> bool:
         self._progress = asyncio.Event()
-        deadline = time.monotonic() + self._budget
-        connector = aiohttp.TCPConnector(
-            limit=0,
-            resolver=GuardedResolver(self._networks),
-            ttl_dns_cache=const.DNS_TTL,
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        ) as session:
-            try:
-                return await self._drive(session, executor, deadline)
-            finally:
-                for lane in self._lanes:
-                    lane.cancel()
-                await asyncio.gather(*self._lanes, return_exceptions=True)
-                if self._results:
-                    await self._flush(executor)
+        self._deadline = time.monotonic() + self._budget
+        try:
+            return await self._drive(executor)
+        finally:
+            for worker in self._workers:
+                worker.cancel()
+            await asyncio.gather(*self._workers, return_exceptions=True)
+            for sender in self._senders.values():
+                await sender.close()
+            if self._results:
+                await self._flush(executor)
 
-    async def _drive(self, session, executor, deadline) -> bool:
-        dry = False  # the last claim found nothing, and nothing was recorded since
+    async def _drive(self, executor) -> bool:
         flushed_at = time.monotonic()
         while True:
             now = time.monotonic()
-            in_time = now < deadline
-            if in_time and not dry:
-                parcels = await self._call(executor, self._claim, dict(self._in_hand))
-                dry = not parcels
-                self._start(session, parcels, deadline)
+            in_time = now < self._deadline
+            if in_time and self._claim_at is not None and now >= self._claim_at:
+                # Cleared first: a worker may ask for more while this one runs.
+                self._claim_at = None
+                claim = await self._call(executor, self._claim, dict(self._in_hand))
+                self._start(claim.parcels)
+                self._plan(claim)
             if self._results and (
                 len(self._results) >= const.RECORD_BATCH
                 or now - flushed_at >= const.RECORD_INTERVAL
-                or not self._lanes
+                or not self._workers
             ):
                 await self._flush(executor)
                 flushed_at = time.monotonic()
                 # What waited behind the recorded ones may go now.
-                dry = False
+                self._claim_at = 0.0
                 continue
-            if not self._lanes and not self._results:
+            if not self._workers and not self._results:
                 if not in_time:
-                    return not dry
-                if dry:
+                    return self._claim_at is not None
+                if self._claim_at is None:
                     return False
-                continue
-            await self._wait(flushed_at)
+            await self._wait(flushed_at, in_time)
 
-    async def _wait(self, flushed_at):
-        """Wait for a result, at most until the next batch is to be recorded."""
-        self._progress.clear()
+    def _plan(self, claim):
+        """Decide when to claim again, unless a worker asked for it meanwhile."""
+        if self._claim_at is not None:
+            return
+        if claim.parcels:
+            self._claim_at = 0.0
+        elif claim.again_in is not None and claim.again_in <= const.IDLE_WAIT:
+            self._claim_at = time.monotonic() + claim.again_in
+
+    async def _wait(self, flushed_at, in_time):
+        """Wait for a result, at most until something is to be done without one."""
+        now = time.monotonic()
         pause = const.RECORD_INTERVAL
         if self._results:
-            pause -= time.monotonic() - flushed_at
+            pause -= now - flushed_at
+        if in_time and self._claim_at is not None:
+            pause = min(pause, self._claim_at - now)
+        if pause <= 0:
+            # Let the workers run, at least.
+            await asyncio.sleep(0)
+            return
+        self._progress.clear()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._progress.wait(), max(pause, const.MIN_PAUSE))
+            await asyncio.wait_for(self._progress.wait(), pause)
 
     async def _flush(self, executor):
+        failed = [lane for lane in self._lanes.values() if lane.failed]
         batch = [self._results.popleft() for _ in range(len(self._results))]
         await self._call(executor, self._record, batch)
+        for lane in failed:
+            if not lane.queued:
+                self._lanes.pop(lane.key, None)
 
     async def _call(self, executor, function, argument):
         if executor is None:
@@ -191,168 +254,100 @@ class Engine:
 
     # === LANES === #
 
-    def _start(self, session, parcels, deadline):
-        lanes: dict[tuple[int, str], list[Parcel]] = {}
+    def _start(self, parcels):
         for parcel in parcels:
-            key = parcel.destination.key
+            destination = parcel.destination
+            key = destination.key
             self._in_hand[key] += 1
-            lanes.setdefault((key, parcel.lane), []).append(parcel)
-        for (key, _lane), lane_parcels in lanes.items():
-            if key not in self._slots:
-                self._slots[key] = asyncio.Semaphore(
-                    lane_parcels[0].destination.concurrency
-                )
-            task = asyncio.create_task(self._lane(session, lane_parcels, deadline))
-            self._lanes.add(task)
-            task.add_done_callback(self._lanes.discard)
-
-    async def _lane(self, session, parcels, deadline):
-        """Send the parcels of one lane in order, up to the first failure."""
-        started = None
-        open_ = True
-        waiting = deque(parcels)
-        try:
-            while waiting and open_:
-                async with self._slots[waiting[0].destination.key]:
-                    now = time.monotonic()
-                    started = started or now
-                    if now >= deadline or now - started > const.LANE_BUDGET:
-                        break
-                    result = await self._send(session, waiting[0])
-                waiting.popleft()
-                self._finish(result)
-                open_ = result.outcome.delivered
-        finally:
-            for parcel in waiting:
+            lane_key = (key, parcel.lane)
+            lane = self._lanes.get(lane_key)
+            if lane is None:
+                lane = self._lanes[lane_key] = _Lane(lane_key)
+            elif lane.failed:
                 self._finish(Result(parcel, None))
+                continue
+            lane.parcels.append(parcel)
+            if lane.queued:
+                continue
+            lane.queued = True
+            desk = self._desks.get(key)
+            if desk is None:
+                desk = self._desks[key] = _Desk()
+            desk.ready.append(lane)
+            if desk.workers < destination.concurrency:
+                self._hire(desk, destination)
+
+    def _hire(self, desk, destination):
+        desk.workers += 1
+        task = asyncio.create_task(self._work(desk, destination))
+        self._workers.add(task)
+        task.add_done_callback(self._workers.discard)
+
+    async def _work(self, desk, destination):
+        """Send what the lanes of one destination hold, until there is none."""
+        lane = None
+        try:
+            sender = self._sender(destination.transport)
+            while desk.ready:
+                lane = desk.ready.popleft()
+                if await self._serve(lane, sender, destination):
+                    # Its turn is over: it goes on behind the others.
+                    desk.ready.append(lane)
+                lane = None
+        finally:
+            desk.workers -= 1
+            if lane is not None:
+                self._release(lane)
+            self._progress.set()
+
+    async def _serve(self, lane, sender, destination) -> bool:
+        """Send the parcels of one lane in order, up to the first failure.
+
+        :return: whether there are more, after this turn
+        """
+        gate = destination.gate
+        turn = time.monotonic() + const.LANE_TURN
+        while lane.parcels:
+            now = time.monotonic()
+            if now >= self._deadline or not gate.admits(self._now()):
+                break
+            if now > turn:
+                return True
+            parcel = lane.parcels[0]
+            try:
+                outcome, headers = await sender.send(parcel)
+            except Exception as error:
+                # Not the network's doing; the message must not be tried for ever.
+                _logger.exception("could not send %s", parcel.message_id)
+                outcome, headers = Outcome(error="internal", detail=repr(error)), {}
+            gate.note(outcome, self._now())
+            lane.parcels.popleft()
+            lane.failed = not outcome.delivered
+            self._finish(Result(parcel, outcome, headers))
+            if lane.failed:
+                break
+        self._release(lane)
+        return False
+
+    def _release(self, lane):
+        """Hand back what a lane still holds, untried."""
+        while lane.parcels:
+            self._finish(Result(lane.parcels.popleft(), None))
+        lane.queued = False
+        if not lane.failed:
+            self._lanes.pop(lane.key, None)
 
     def _finish(self, result):
-        key = result.parcel.destination.key
-        self._in_hand[key] -= 1
+        destination = result.parcel.destination
+        left = self._in_hand[destination.key] = self._in_hand[destination.key] - 1
         self._results.append(result)
-        self._progress.set()
+        if left * 2 == destination.window:
+            self._claim_at = 0.0
+            self._progress.set()
+        elif len(self._results) >= const.RECORD_BATCH:
+            self._progress.set()
 
-    # === ONE REQUEST === #
-
-    async def _send(self, session, parcel) -> Result:
-        destination = parcel.destination
-        started_at, started = time.time(), time.perf_counter()
-        headers = {
-            **destination.headers,
-            **destination.signer.sign_headers(
-                parcel.message_id, int(started_at), parcel.body
-            ),
-        }
-        outcome = checked = self._check(destination.url)
-        if isinstance(checked, str):
-            outcome = await self._post(
-                session, checked, headers, parcel.body, destination.timeout
-            )
-        elapsed = (time.perf_counter() - started) * 1000.0
-        return Result(
-            parcel,
-            Outcome(
-                status=outcome.status,
-                error=outcome.error,
-                headers=outcome.headers,
-                body=outcome.body,
-                truncated=outcome.truncated,
-                started_at=started_at,
-                duration_ms=elapsed,
-                remote_ip=outcome.remote_ip,
-                phases=outcome.phases,
-                detail=outcome.detail,
-            ),
-            headers,
-        )
-
-    def _check(self, url) -> str | Outcome:
-        """Return the canonical URL, or the outcome of a refused one.
-
-        Host names are checked again when they are resolved.
-        """
-        if url not in self._checked:
-            try:
-                self._checked[url] = check_url(url, self._networks).url
-            except AddressRefused as error:
-                self._checked[url] = Outcome(error="address_refused", detail=str(error))
-        return self._checked[url]
-
-    async def _post(self, session, url, headers, body, timeout) -> Outcome:
-        started = time.perf_counter()
-        try:
-            async with session.post(
-                # Exactly what was checked, not quoted anew.
-                yarl.URL(url, encoded=True),
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout),
-            ) as response:
-                answered = time.perf_counter()
-                remote_ip = _peer(response)
-                kept, truncated = await _read(response)
-                return Outcome(
-                    status=response.status,
-                    error="redirect" if 300 <= response.status < 400 else None,
-                    headers=dict(response.headers),
-                    body=kept,
-                    truncated=truncated,
-                    remote_ip=remote_ip,
-                    phases={
-                        "answer": round((answered - started) * 1000.0, 3),
-                        "body": round((time.perf_counter() - answered) * 1000.0, 3),
-                    },
-                )
-        except Exception as error:
-            code = classify(error)
-            if code is None:
-                raise
-            return Outcome(error=code, detail=f"{type(error).__name__}: {error}"[:500])
-
-
-def classify(error: BaseException) -> str | None:
-    """Return the key of :data:`~.outcome.ERRORS` for an exception of a request.
-
-    ``None`` for an exception that is not about the network.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, AddressRefused):
-            return "address_refused"
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
-        return "timeout"
-    if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
-        return "tls"
-    if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
-        return "dns"
-    if isinstance(error, aiohttp.InvalidURL):
-        return "address_refused"
-    if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
-        return "connect"
-    if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)):
-        return "protocol"
-    if isinstance(error, (aiohttp.ClientError, OSError, ValueError)):
-        return "connect"
-    return None
-
-
-async def _read(response) -> tuple[bytes, bool]:
-    """Read what is kept of the body; a longer one ends the connection."""
-    kept = bytearray()
-    async for chunk in response.content.iter_chunked(const.BODY_KEPT_BYTES):
-        kept += chunk
-        if len(kept) > const.BODY_KEPT_BYTES:
-            response.close()
-            return bytes(kept[: const.BODY_KEPT_BYTES]), True
-    return bytes(kept), False
-
-
-def _peer(response) -> str | None:
-    """Return the address that answered, where the connection still tells."""
-    connection = response.connection
-    if connection is None or connection.transport is None:
-        return response.url.host if response.url.host[:1].isdigit() else None
-    peer = connection.transport.get_extra_info("peername")
-    return peer[0] if peer else None
+    def _sender(self, transport):
+        if transport not in self._senders:
+            self._senders[transport] = SENDERS[transport](self._networks)
+        return self._senders[transport]

@@ -12,10 +12,23 @@ ERRORS = {
     "tls": "the TLS certificate or handshake was refused",
     "dns": "the host name could not be resolved",
     "address_refused": "the address guard refused the URL or its address",
+    "auth": "access could not be obtained, so nothing was sent",
     "redirect": "the answer was a redirect, which is not followed",
     "too_large": "the request or the answer exceeds a limit",
     "protocol": "the answer was not valid HTTP",
     "cancelled": "the hub was stopped while sending",
+    "internal": "the hub itself failed while sending",
+    "amqp_nack": "the broker refused to take the message",
+    "amqp_unroutable": "no queue is bound for the message",
+    "amqp_blocked": "the broker takes no messages for lack of memory or disk",
+    "amqp_timeout": "the broker did not confirm in time",
+    "amqp_login": "the broker refused user name, password or certificate",
+    "amqp_vhost": "the virtual host is missing, or the user may not enter it",
+    "amqp_exchange": "the exchange is missing or of another kind",
+    "amqp_denied": "the user lacks a permission for the exchange",
+    "amqp_channel": "the broker closed the channel because of an error",
+    "amqp_protocol": "the answer was not AMQP 0-9-1",
+    "amqp_library": "the library pika is not installed",
 }
 
 
@@ -23,8 +36,9 @@ ERRORS = {
 class Outcome:
     """One attempt, as the attempt log keeps it.
 
-    Either ``status`` or ``error`` is set; both when an answer came which is a failure
-    for another reason than its status (``redirect``, ``too_large``).
+    Of ``status``, ``confirmed`` and ``error`` one is set; ``status`` and ``error`` both
+    when an answer came which is a failure for another reason than its status
+    (``redirect``, ``too_large``).
 
     :ivar status: HTTP status, ``None`` without an answer.
     :ivar error: a key of :data:`ERRORS`, ``None`` with a regular answer.
@@ -34,8 +48,11 @@ class Outcome:
     :ivar started_at: when the attempt began, Unix seconds.
     :ivar duration_ms: how long it took, milliseconds.
     :ivar remote_ip: the address connected to, ``None`` if there was none.
-    :ivar phases: milliseconds by phase: ``dns``, ``connect``, ``tls``, ``wait``…
+    :ivar phases: milliseconds by phase: ``connect`` (name, TCP, TLS), ``answer``,
+        ``body``.
     :ivar detail: technical detail for the log, without secrets.
+    :ivar confirmed: whether the receiver took the message in a protocol that has no
+        status: an AMQP broker's publisher confirm.
     """
 
     status: int | None = None
@@ -48,13 +65,14 @@ class Outcome:
     remote_ip: str | None = None
     phases: dict[str, float] = field(default_factory=dict)
     detail: str = ""
+    confirmed: bool = False
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver took the message: an answer in the 200s."""
-        return (
-            self.error is None and self.status is not None and 200 <= self.status < 300
-        )
+        """Whether the receiver took the message: a status in the 200s, or confirmed."""
+        if self.error is not None:
+            return False
+        return self.confirmed or (self.status is not None and 200 <= self.status < 300)
 
     def header(self, name: str) -> str | None:
         """Return a header of the answer; the name is case-insensitive."""

@@ -121,12 +121,13 @@ def decide(
 ) -> Decision:
     """Decide what follows from the outcome of an attempt.
 
-    * an answer in the 200s: delivered;
+    * an answer in the 200s, or a broker's confirm: delivered;
     * 410: gone, the endpoint is to be suspended;
-    * 429: again later, without using up an attempt, until ``THROTTLES_MAX`` of them
-      or ``THROTTLE_AGE_MAX`` after the first attempt; then it counts;
-    * other answers in the 400s except 408, 409 and 425: dead at once when
-      ``dead_on_client_error``, else retried;
+    * 429, or one of ``THROTTLE_ERRORS``: again later, without using up an attempt,
+      until ``THROTTLES_MAX`` of them or ``THROTTLE_AGE_MAX`` after the first attempt;
+      then it counts;
+    * other answers in the 400s except 408, 409 and 425, and ``REFUSAL_ERRORS``: dead
+      at once when ``dead_on_client_error``, else retried;
     * everything else (redirects, 5xx, time-outs, no connection): retried.
 
     A retry is due after the schedule's delay or the receiver's Retry-After, whichever
@@ -149,16 +150,12 @@ def decide(
     schedule = check_schedule(schedule)
     status = outcome.status
     if outcome.delivered:
-        return Decision(DELIVERED, None, True, f"Delivered, answer {status}.")
+        how = "confirmed by the broker" if outcome.confirmed else f"answer {status}"
+        return Decision(DELIVERED, None, True, f"Delivered, {how}.")
     cause = explain(outcome).cause
     if status == 410:
         return Decision(GONE, None, True, cause)
-    if (
-        dead_on_client_error
-        and status is not None
-        and 400 <= status < 500
-        and status not in const.RETRYABLE_CLIENT_ERRORS
-    ):
+    if dead_on_client_error and _refused(outcome):
         return Decision(
             DEAD,
             None,
@@ -166,9 +163,8 @@ def decide(
             f"{cause} The endpoint is set to give up at once on such an answer.",
         )
     asked = parse_retry_after(outcome.header("retry-after"), now)
-    if status == 429 and not _throttled_for_too_long(
-        throttles_made, now, first_attempt_at
-    ):
+    throttled = status == 429 or outcome.error in const.THROTTLE_ERRORS
+    if throttled and not _throttled_for_too_long(throttles_made, now, first_attempt_at):
         delay = const.THROTTLE_DELAY if asked is None else asked
         return _retry(now, delay, rng, False, cause)
     if attempts_made >= len(schedule):
@@ -180,6 +176,16 @@ def decide(
         )
     delay = max(float(schedule[attempts_made]), asked or 0.0)
     return _retry(now, delay, rng, True, cause)
+
+
+def _refused(outcome: Outcome) -> bool:
+    """Whether trying again is unlikely to help."""
+    status = outcome.status
+    return outcome.error in const.REFUSAL_ERRORS or (
+        status is not None
+        and 400 <= status < 500
+        and status not in const.RETRYABLE_CLIENT_ERRORS
+    )
 
 
 def _throttled_for_too_long(
@@ -233,6 +239,12 @@ _EXPLANATIONS = {
         "Correct the endpoint's URL. If the receiver really is in your own network, an "
         "administrator can allow that network.",
     ),
+    "auth": (
+        "T-AUTH",
+        "The hub could not get access to the receiver, so nothing was sent.",
+        "Read the detail in the attempt log: it says what the token server answered. "
+        "Correct the authentication credential of the endpoint, then retry.",
+    ),
     "redirect": (
         "T-REDIRECT",
         "The receiver answered with a redirect, which the hub does not follow.",
@@ -252,6 +264,75 @@ _EXPLANATIONS = {
         "T-CONNECT",
         "The hub was stopped while it was sending.",
         "Nothing to do: the hub sends the message again by itself.",
+    ),
+    "internal": (
+        "T-INTERNAL",
+        "The hub itself failed while it was sending.",
+        "Tell the administrator: the server's log says what went wrong.",
+    ),
+    "amqp_nack": (
+        "T-THROTTLED",
+        "The broker refused to take the message (nack).",
+        "Most often a queue is full: ask the broker's team to see to its readers or "
+        "its limits. The hub tries again by itself.",
+    ),
+    "amqp_unroutable": (
+        "T-4XX",
+        "The broker has no queue for this message, and sent it back.",
+        "Ask the broker's team to bind a queue to the exchange for this routing key, "
+        "or correct the routing key on the endpoint, then retry.",
+    ),
+    "amqp_blocked": (
+        "T-THROTTLED",
+        "The broker takes no messages: it is short of memory or disk space.",
+        "Tell the broker's team. The hub waits and tries again by itself.",
+    ),
+    "amqp_timeout": (
+        "T-TIMEOUT",
+        "The broker did not confirm the message in time.",
+        "The hub sends it again by itself, with the same id, so it may arrive twice. "
+        "If it stays, tell the broker's team.",
+    ),
+    "amqp_login": (
+        "T-4XX",
+        "The broker refused the hub's user name, password or certificate.",
+        "Compare the credential of the endpoint with the broker's user, then retry.",
+    ),
+    "amqp_vhost": (
+        "T-4XX",
+        "The broker does not have this virtual host, or the hub may not enter it.",
+        "Correct the end of the endpoint's address, or ask the broker's team to let "
+        "the hub's user in, then retry.",
+    ),
+    "amqp_exchange": (
+        "T-4XX",
+        "The broker does not have this exchange, or has it with other settings.",
+        "Correct the name of the exchange on the endpoint, or ask the broker's team to "
+        "create it, then retry.",
+    ),
+    "amqp_denied": (
+        "T-4XX",
+        "The broker does not allow the hub's user to use this exchange.",
+        "Ask the broker's team for permission to write to the exchange (and to create "
+        "it, if the endpoint says so), then retry.",
+    ),
+    "amqp_channel": (
+        "T-5XX",
+        "The broker broke off because of an error.",
+        "The hub tries again by itself. If it stays, tell the broker's team what the "
+        "attempt log says.",
+    ),
+    "amqp_protocol": (
+        "T-CONNECT",
+        "What answers at this address is not an AMQP 0-9-1 broker.",
+        "Check the endpoint's address and port: amqps:// usually goes with port 5671, "
+        "amqp:// with 5672.",
+    ),
+    "amqp_library": (
+        "T-INTERNAL",
+        "This server cannot speak AMQP: the Python package pika is missing.",
+        "Ask the administrator of the server to install it (pip install pika) and to "
+        "restart Odoo, then retry.",
     ),
 }
 

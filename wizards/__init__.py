@@ -1,2 +1,3 @@
 from . import finance_correct_wizard
+from . import finance_ping_wizard
 from . import finance_reason_wizard

@@ -12,10 +12,46 @@ from .. import constants as const
 from ..base import Contract, ContractError
 from ..classification import lift
 from ..envelope import schema_uri
-from . import connector, exception, invoice, payment
+from . import (
+    approval,
+    bank_account,
+    bank_statement,
+    connector,
+    counterparty,
+    credit,
+    currency_rate,
+    exception,
+    expense,
+    invoice,
+    journal_entry,
+    payment,
+    payout,
+    period,
+    posting_request,
+    purchase_order,
+    reconciliation,
+)
 from .event_type import EventType
 
-_OBJECTS = (invoice, payment, connector, exception)
+_OBJECTS = (
+    invoice,
+    payment,
+    payout,
+    journal_entry,
+    bank_statement,
+    reconciliation,
+    counterparty,
+    bank_account,
+    credit,
+    period,
+    currency_rate,
+    posting_request,
+    approval,
+    expense,
+    purchase_order,
+    connector,
+    exception,
+)
 
 #: Every published event type by its full name, ``finance.invoice.posted.v1``.
 EVENT_TYPES: dict[str, EventType] = {

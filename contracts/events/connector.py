@@ -65,6 +65,21 @@ class DeliveryExhausted(Contract):
     detail: Description | None = None
 
 
+class Condition(Contract):
+    """How a connector, or one of its endpoints, is doing.
+
+    :ivar endpoint: absent when the whole connector is meant.
+    :ivar reason: why, in plain words.
+    :ivar waiting: how many deliveries wait for it, where that was counted.
+    """
+
+    connector: Named
+    endpoint: Named | None = None
+    reason: Description | None = None
+    at: UtcDateTime
+    waiting: Annotated[int, Field(ge=0)] | None = None
+
+
 _CONNECTOR = {"id": "3", "name": "Revenue platform"}
 _ENDPOINT = {"id": "5", "name": "Revenue platform, production"}
 
@@ -102,5 +117,43 @@ TYPES = (
             "detail": "The receiver failed (answer 500).",
         },
         owner="Integration operations",
+    ),
+    *(
+        EventType(
+            object="connector",
+            verb=verb,
+            title=title,
+            description=f"Sent when {when}.",
+            model=Condition,
+            sample={
+                "connector": _CONNECTOR,
+                "endpoint": _ENDPOINT,
+                "reason": reason,
+                "at": "2026-01-31T09:45:00Z",
+            },
+            owner="Integration operations",
+        )
+        for verb, title, when, reason in (
+            (
+                "degraded",
+                "Connector degraded",
+                "deliveries to an endpoint fail so often that they are slowed down",
+                "Half of the requests of the last minutes failed.",
+            ),
+            (
+                "suspended",
+                "Connector suspended",
+                "a connector or endpoint is suspended, by a person or by the hub; "
+                "what is due for it is kept",
+                "The receiver answered 410 (gone).",
+            ),
+            (
+                "recovered",
+                "Connector recovered",
+                "a connector or endpoint works again after it was degraded or "
+                "suspended",
+                "Resumed by Mitchell Admin",
+            ),
+        )
     ),
 )

@@ -46,6 +46,18 @@ class ExceptionOpened(Contract):
     due_at: UtcDateTime | None = None
 
 
+class ExceptionEscalated(ExceptionOpened):
+    """An exception that was passed on because nobody decided it in time.
+
+    :ivar escalated_to: the person or team it was passed on to.
+    :ivar level: how often it was passed on.
+    """
+
+    escalated_at: UtcDateTime
+    escalated_to: Annotated[Label, PERSONAL] | None = None
+    level: Annotated[int, Field(ge=1)] = 1
+
+
 class ExceptionResolved(ExceptionOpened):
     """An exception that was decided.
 
@@ -85,6 +97,21 @@ TYPES = (
         description="Sent when something needs a person's decision.",
         model=ExceptionOpened,
         sample=_SAMPLE,
+        owner="Integration operations",
+    ),
+    EventType(
+        object="exception",
+        verb="escalated",
+        title="Exception escalated",
+        description="Sent when an exception is passed on, as nobody decided it in "
+        "time.",
+        model=ExceptionEscalated,
+        sample={
+            **_SAMPLE,
+            "escalated_at": "2026-02-11T08:15:00Z",
+            "escalated_to": "Chief accountant",
+            "level": 1,
+        },
         owner="Integration operations",
     ),
     EventType(

@@ -236,6 +236,13 @@ def _paid(amount: str, residual: str, status: str) -> dict[str, Any]:
 _VERBS = (
     ("posted", "posted", "is posted", PostedDocument, {}),
     (
+        "approved",
+        "approved",
+        "is marked as reviewed after it was posted",
+        PostedDocument,
+        {},
+    ),
+    (
         "partially_paid",
         "partially paid",
         "is paid in part and something stays open",
@@ -248,6 +255,13 @@ _VERBS = (
         "is settled in full, by payments, credit notes or other entries",
         PostedDocument,
         _paid("1210.00", "0.00", "paid"),
+    ),
+    (
+        "overdue",
+        "overdue",
+        "is open past its due date; once for each due date",
+        PostedDocument,
+        {},
     ),
     (
         "payment_reversed",

@@ -11,6 +11,7 @@ from ..base import (
     Label,
     Money,
     PlainDate,
+    UtcDateTime,
 )
 from ..classification import PERSONAL
 from .event_type import EventType
@@ -22,6 +23,18 @@ from .parties import (
     DocumentLink,
     LegalEntity,
 )
+
+
+class Dispute(Contract):
+    """An objection that the payer raised with the bank or card scheme.
+
+    :ivar due_at: until when it can be answered.
+    """
+
+    reference: Label
+    stage: Literal["inquiry", "open", "won", "lost"]
+    amount: Money
+    due_at: UtcDateTime | None = None
 
 
 class Payment(Contract):
@@ -42,7 +55,9 @@ class Payment(Contract):
     :ivar legal_entity: the company whose books it is in.
     :ivar journal_code: short name of the journal it is in.
     :ivar documents: what it settles, with the amounts.
-    :ivar reason: why it was rejected or cancelled.
+    :ivar reason: why it was rejected, cancelled, refunded or disputed.
+    :ivar refund: the payment that paid it back.
+    :ivar dispute: the payer's objection, once there is one.
     """
 
     id: Identifier
@@ -64,6 +79,8 @@ class Payment(Contract):
     journal_code: Label | None = None
     documents: list[DocumentLink] = []
     reason: Annotated[Description, PERSONAL] | None = None
+    refund: DocumentLink | None = None
+    dispute: Dispute | None = None
 
 
 def _sample(state: str, **changes: Any) -> dict[str, Any]:
@@ -117,4 +134,27 @@ TYPES = (
         _sample("rejected", reason="AC04 account closed"),
     ),
     _type("cancelled", "Payment cancelled", "is cancelled", _sample("cancelled")),
+    _type(
+        "refunded",
+        "Payment refunded",
+        "is paid back, in full or in part, by a payment in the other direction",
+        _sample(
+            "paid",
+            refund={"id": "93", "number": "PBNK1/2026/00019", "amount": "1210.00"},
+        ),
+    ),
+    _type(
+        "disputed",
+        "Payment disputed",
+        "is disputed by the payer, or such a dispute changes",
+        _sample(
+            "paid",
+            dispute={
+                "reference": "dp_4411",
+                "stage": "open",
+                "amount": "1210.00",
+                "due_at": "2026-02-24T23:59:59Z",
+            },
+        ),
+    ),
 )

@@ -1,21 +1,26 @@
+import functools
 import json
 import logging
 import uuid
-from collections import defaultdict, namedtuple
+from collections import namedtuple
 
 from psycopg2.extras import execute_values
 
 from odoo import SUPERUSER_ID, api, models
-from odoo.tools import SQL
 
-from ...contracts import ContractError, event_id, event_source, validate_data
+from ...contracts import (
+    EVENT_TYPES,
+    ContractError,
+    event_id,
+    event_source,
+    validate_data,
+)
 from .. import clock
+from . import apps, backfill
+from .constants import ACTOR_BACKFILL, ACTOR_SYSTEM
+from .memory import NEW, TOUCHED, memory_of
 
 _logger = logging.getLogger(__name__)
-
-# Where the notes of a transaction wait for its end, see Cursor.precommit.
-NOTES = "finance_hub.notes"
-SNAPSHOTS = "finance_hub.snapshots"
 
 EVENT_COLUMNS = (
     "event_id",
@@ -42,86 +47,179 @@ INSERT_EVENTS = (
     + ") VALUES %s RETURNING id"
 )
 
+# {(object, verb): name of the newest version}: that is what is written, and what
+# older subscriptions get is projected out of it.
+NEWEST = {
+    (entry.object, entry.verb): entry.name
+    for entry in sorted(EVENT_TYPES.values(), key=lambda entry: entry.version)
+}
+
+
+@functools.cache
+def _select(table, columns):
+    names = ", ".join(f'"{column}"' for column in columns)
+    return f'SELECT id, {names} FROM "{table}" WHERE id = ANY(%s)'  # noqa: S608
+
 
 class FinanceCapture(models.AbstractModel):
     """Turns what business records go through into events, at the transaction's end.
 
-    Hooks on business models only *note* a transition here; nothing is read or
-    written until the transaction is about to commit. Then all notes become rows in
-    a constant number of queries: one for the sequences, one INSERT of events, one
-    INSERT of deliveries. A rollback leaves neither, as both are part of the same
-    transaction.
+    Hooks on business models only *touch* a record here, with the values it had
+    before; what happened is told when the transaction is about to commit, by
+    comparing those with what will be committed. So a state that was passed through
+    is not announced, however it came about. All events become rows in a constant
+    number of queries: one for the sequences, one INSERT of events, one INSERT of
+    deliveries. A rollback leaves none, as they are part of the same transaction.
 
-    Odoo runs precommit callbacks early when a savepoint begins, and forgets the
-    ones noted inside a savepoint that is rolled back; so each run handles just what
-    was noted since the last one, and notes may come again afterwards.
+    Odoo runs precommit callbacks early, too, when a savepoint begins or is released.
+    Each run leaves the table with exactly the events of the transitions from the
+    beginning of the transaction until then: events that an earlier run of the same
+    transaction wrote about a record touched again are taken back and told anew. A
+    savepoint that is rolled back takes states and events with it, so they agree
+    again without any run. See ``memory`` for what is kept, and where.
     """
 
     _name = "finance.capture"
     _description = "Finance Event Capture"
 
+    def _register_hook(self):
+        super()._register_hook()
+        apps.install(self.env.registry)
+
+    def _unregister_hook(self):
+        super()._unregister_hook()
+        apps.uninstall(self.env.registry)
+
     # === NOTING === #
 
     @api.model
-    def _note(self, records, transition):
-        """Note that ``records`` went through ``transition`` in this transaction.
+    def _note(self, records, verb, extra=True):
+        """Note that ``records`` went through a transition no stored value tells of.
 
-        :param records: recordset of a model with ``_finance_event_values``
-        :param str transition: the verb of the event, such as ``posted``
+        :param records: recordset of captured models
+        :param str verb: of the event, such as ``posted``
+        :param extra: passed to ``_finance_event_values``; anything but ``None``
         """
-        if not records:
-            return
-        notes = self._precommit_data().setdefault(NOTES, [])
-        ids = tuple(records.ids)
-        notes.append((records._name, ids, transition, self._who_and_why()))
+        if records:
+            touched = self._touch(records._name, records.ids)
+            for record_id in records.ids:
+                touched[record_id] = {**touched[record_id], verb: extra}
 
     @api.model
-    def _snapshot(self, records, field_name):
-        """Remember the stored value of a computed field before it changes.
+    def _touch(self, model, ids):
+        """Have the records looked at when the transaction ends.
+
+        :return: {id: {verb: extra}} of the model's records touched so far
+        """
+        data = self._precommit_data()
+        touched = data[TOUCHED].setdefault(model, {})
+        origins = memory_of(self.env.cr).origins
+        origin = None
+        for record_id in ids:
+            if record_id not in touched:
+                touched[record_id] = {}
+                if (model, record_id) not in origins:
+                    origin = origin or self._who_and_why()
+                    origins[model, record_id] = origin
+        return touched
+
+    @api.model
+    def _created(self, records):
+        """Note that ``records`` were inserted in this transaction."""
+        before = memory_of(self.env.cr).before.setdefault(records._name, {})
+        for record_id in records._ids:
+            before[record_id] = NEW
+        self._touch(records._name, records._ids)
+
+    @api.model
+    def _changing(self, records, vals_list):
+        """Note the values that are about to be overwritten in the database.
 
         The first value of the transaction is kept; later calls cost nothing.
-
-        :param records: recordset whose ``field_name`` is about to be recomputed
         """
-        ids = [record_id for record_id in records.ids if record_id]
-        if not ids:
-            return
-        key = (records._name, field_name)
-        values = self._precommit_data().setdefault(SNAPSHOTS, {}).setdefault(key, {})
-        unknown = [record_id for record_id in ids if record_id not in values]
-        if not unknown:
-            return
-        # Read beneath the ORM: the cache may hold the new value already, and the
-        # old one is what the database has until the next flush.
-        found = dict(
-            self.env.execute_query(
-                SQL(
-                    "SELECT id, %s FROM %s WHERE id = ANY(%s)",
-                    SQL.identifier(field_name),
-                    SQL.identifier(records._table),
-                    unknown,
-                )
-            )
-        )
-        origin = self._who_and_why()
-        for record_id in unknown:
-            values[record_id] = (found.get(record_id), origin)
+        tracked = frozenset(records._finance_fields)
+        memory = memory_of(self.env.cr)
+        model = records._name
+        changing = [
+            record_id
+            for record_id, vals in zip(records._ids, vals_list, strict=True)
+            if not tracked.isdisjoint(vals)
+        ]
+        if changing:
+            self._remember(records.browse(changing))
+            self._touch(model, changing)
+        written = memory.emitted.get(model)
+        if written:
+            # What an event says has to be what is committed.
+            self._touch(model, [r for r in records._ids if r in written])
 
     @api.model
-    def _snapshot_new(self, records, field_name):
-        """Remember that ``records`` were created in this transaction."""
-        key = (records._name, field_name)
-        values = self._precommit_data().setdefault(SNAPSHOTS, {}).setdefault(key, {})
-        origin = self._who_and_why()
-        for record_id in records.ids:
-            values.setdefault(record_id, (None, origin))
+    def _remember(self, records):
+        """Keep the stored values of ``records`` as those of before."""
+        before = memory_of(self.env.cr).before.setdefault(records._name, {})
+        unknown = [record_id for record_id in records._ids if record_id not in before]
+        if unknown:
+            before.update(self._stored_values(records.browse(unknown)))
+
+    @api.model
+    def _remember_cached(self, records):
+        """Keep the values of ``records`` as those of before, where they are known.
+
+        What is in the cache and waits for no flush is what the database has. The
+        rest is read when it is about to be overwritten.
+        """
+        before = memory_of(self.env.cr).before.setdefault(records._name, {})
+        env = self.env
+        columns = []
+        for name in records._finance_fields:
+            field = records._fields[name]
+            dirty = env.transaction.field_dirty.get(field, ())
+            columns.append((field._get_cache(env), dirty))
+        for record_id in records._ids:
+            if record_id in before:
+                continue
+            if all(
+                record_id in cache and record_id not in dirty
+                for cache, dirty in columns
+            ):
+                before[record_id] = tuple(cache[record_id] for cache, _ in columns)
+
+    @api.model
+    def _deleting(self, records):
+        """Note that ``records`` are about to be deleted.
+
+        What was not committed yet was never announced, and nobody needs to hear
+        of it.
+        """
+        written = memory_of(self.env.cr).emitted.get(records._name)
+        if written:
+            self._touch(records._name, [r for r in records._ids if r in written])
+
+    @api.model
+    def _stored_values(self, records):
+        """Return {id: values of ``_finance_fields``} as the database has them.
+
+        Read beneath the ORM, whose cache may hold later values already.
+        """
+        if not records:
+            return {}
+        self.env.cr.execute(
+            _select(records._table, records._finance_fields), [list(records._ids)]
+        )
+        return {row[0]: row[1:] for row in self.env.cr.fetchall()}
 
     @api.model
     def _who_and_why(self):
         """Return (actor, correlation id, causation id) of what happens now."""
         context = self.env.context
+        if context.get("cron_id"):
+            actor = f"cron/{context['cron_id']}"
+        elif self.env.uid == SUPERUSER_ID:
+            actor = ACTOR_SYSTEM
+        else:
+            actor = f"user/{self.env.uid}"
         return (
-            f"user/{self.env.uid}",
+            context.get("finance_actor") or actor,
             context.get("finance_correlation_id"),
             context.get("finance_causation_id"),
         )
@@ -130,8 +228,8 @@ class FinanceCapture(models.AbstractModel):
     def _precommit_data(self):
         """Return the notes of this transaction, sure to be handled at its end."""
         precommit = self.env.cr.precommit
-        if NOTES not in precommit.data:
-            precommit.data[NOTES] = []
+        if TOUCHED not in precommit.data:
+            precommit.data[TOUCHED] = {}
             # A clean environment: what is announced must not depend on the
             # language or the companies of whoever happened to act first.
             env = api.Environment(self.env.cr, SUPERUSER_ID, {})
@@ -142,81 +240,112 @@ class FinanceCapture(models.AbstractModel):
 
     @api.model
     def _run(self):
-        """Write the events of everything noted, and route them."""
-        data = self.env.cr.precommit.data
-        notes = data.pop(NOTES, [])
-        snapshots = data.pop(SNAPSHOTS, {})
-        transitions = self._collect(notes, snapshots)
-        if not transitions:
-            return
-        drafts = []
-        for model, transitions_of_model in transitions.items():
-            drafts += self._draft(model, transitions_of_model)
+        """Write the events of everything touched, and route them."""
+        drafts, stale = [], []
+        for model, touched in self.env.cr.precommit.data.pop(TOUCHED, {}).items():
+            if not touched:
+                continue
+            found, outdated = self.env[model]._finance_collect(touched)
+            drafts += found
+            stale += outdated
+        if stale:
+            self._take_back(stale)
         if drafts:
             self._store(drafts)
 
     @api.model
-    def _collect(self, notes, snapshots):
-        """Return {model: [(id, transition, origin)]} of all real transitions."""
-        transitions = defaultdict(dict)
-        for model, ids, transition, origin in notes:
-            for record_id in ids:
-                # Noted twice is still one transition.
-                transitions[model].setdefault((record_id, transition), origin)
-        for (model, field_name), values in snapshots.items():
-            records = self.env[model].browse(values).exists()
-            for record in records:
-                before, origin = values[record.id]
-                after = record[field_name]
-                if before == after:
-                    continue
-                verb = record._finance_verb(field_name, before, after)
-                if verb:
-                    transitions[model].setdefault((record.id, verb), origin)
-        return {
-            model: [(*key, origin) for key, origin in found.items()]
-            for model, found in transitions.items()
-            if found
+    def _standing(self, memory, model, ids):
+        """Return the events of this transaction about records, as far as they exist.
+
+        A savepoint that was rolled back may have taken some of them.
+
+        :return: {id: [(event row id, verb, mark)]}
+        """
+        written = memory.emitted.get(model)
+        if not written:
+            return {}
+        candidates = {
+            event: (record_id, event, verb, mark)
+            for record_id in ids
+            for event, verb, mark in written.get(record_id, ())
         }
+        if not candidates:
+            return {}
+        self.env.cr.execute(
+            "SELECT id FROM finance_event WHERE id = ANY(%s) ORDER BY id",
+            [list(candidates)],
+        )
+        standing = {}
+        for (event,) in self.env.cr.fetchall():
+            record_id, *entry = candidates[event]
+            standing.setdefault(record_id, []).append(tuple(entry))
+        return standing
 
     @api.model
-    def _draft(self, model, transitions):
-        """Return the rows-to-be of one model's transitions."""
-        records = (
-            self.env[model]
-            .browse({record_id for record_id, _verb, _origin in transitions})
-            .exists()
-        )
-        by_id = {record.id: record for record in records}
-        drafts = []
-        for record_id, verb, origin in transitions:
-            record = by_id.get(record_id)
-            # A record deleted in the same transaction has nothing to announce.
-            values = record is not None and record._finance_event_values(verb)
-            if values:
-                drafts.append((record, verb, origin, values))
-        return drafts
+    def _take_back(self, events):
+        """Delete events of this very transaction, which nobody has seen.
+
+        The database refuses it for events that are committed.
+
+        :param events: ids of rows of ``finance.event``
+        """
+        self.env.flush_all()
+        for query in (
+            "DELETE FROM finance_delivery WHERE event_id = ANY(%s)",
+            "DELETE FROM finance_exception"
+            " WHERE res_model = 'finance.event' AND res_id = ANY(%s)",
+            "DELETE FROM finance_event WHERE id = ANY(%s)",
+        ):
+            self.env.cr.execute(query, [events])
+        for model in ("finance.delivery", "finance.exception", "finance.event"):
+            self.env[model].invalidate_model(flush=False)
 
     @api.model
     def _store(self, drafts):
         """Write events and deliveries.
 
-        :param drafts: list of (record, verb, origin, values), values as returned
-            by ``_finance_event_values``: ``object``, ``version``, ``label``,
-            ``company``, ``correlation_id``, ``data``
+        :param drafts: list of (record, verb, mark, origin, values), values as returned
+            by ``_finance_event_values``; the mark is what was noted for the verb,
+            ``None`` when a stored value told of it
         """
-        occurred_at = clock.naive_now()
+        rows = self._rows(drafts, clock.naive_now())
+        events = self._insert_events(rows)
+        emitted = memory_of(self.env.cr).emitted
+        for (event_pk, row), draft in zip(events, drafts, strict=True):
+            emitted.setdefault(row.res_model, {}).setdefault(row.res_id, []).append(
+                (event_pk, draft[1], draft[2])
+            )
+        self.env["finance.delivery"]._route(events)
+
+    @api.model
+    def _rows(self, drafts, now):
+        """Return the event rows of drafts.
+
+        :param datetime now: naive, UTC; the time of events whose values tell none
+        """
+        dbuuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
         sequences = self._last_sequences(
-            {f"{values['object']}/{record.id}" for record, _v, _o, values in drafts}
+            {
+                f"{values['object']}/{values.get('key') or record.id}"
+                for record, _verb, _mark, _origin, values in drafts
+                if self._needs_sequence(record, values)
+            }
         )
-        rows = []
-        for record, verb, (actor, correlation_id, causation_id), values in drafts:
-            company = values["company"]
-            aggregate = f"{values['object']}/{record.id}"
-            sequences[aggregate] += 1
-            sequence = sequences[aggregate]
-            type_name = f"finance.{values['object']}.{verb}.v{values['version']}"
-            source = self._source(company.id)
+        rows, sources = [], {}
+        for record, verb, _mark, origin, values in drafts:
+            actor, correlation_id, causation_id = origin
+            company_id = values["company"].id
+            source = sources.get(company_id)
+            if source is None:
+                source = sources[company_id] = event_source(dbuuid, company_id)
+            aggregate = f"{values['object']}/{values.get('key') or record.id}"
+            sequence = sequences.get((aggregate, company_id))
+            if sequence is None:
+                looked_up = self._needs_sequence(record, values)
+                sequence = 0 if looked_up else values["last_sequence"]
+            sequence += 1
+            sequences[aggregate, company_id] = sequence
+            type_name = NEWEST[values["object"], verb]
             payload, problem = self._validated(type_name, values["data"])
             rows.append(
                 EventRow(
@@ -224,12 +353,14 @@ class FinanceCapture(models.AbstractModel):
                     type_name,
                     aggregate,
                     sequence,
-                    company.id,
+                    company_id,
                     source,
                     aggregate,
                     values["label"] or aggregate,
-                    occurred_at,
-                    values["correlation_id"] or correlation_id or str(uuid.uuid4()),
+                    values.get("occurred_at") or now,
+                    values.get("correlation_id")
+                    or correlation_id
+                    or self._stable_id(dbuuid, record),
                     causation_id,
                     actor,
                     json.dumps(payload),
@@ -238,29 +369,38 @@ class FinanceCapture(models.AbstractModel):
                     record.id,
                 )
             )
-        self.env["finance.delivery"]._route(self._insert_events(rows))
+        return rows
 
     @api.model
-    def _source(self, company_id):
-        """Return the CloudEvents source of a company's events."""
-        dbuuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
-        return event_source(dbuuid, company_id)
+    def _needs_sequence(self, record, values):
+        """Return whether the last sequence has to be looked up.
+
+        It may have been read before events of this transaction were taken back.
+        """
+        if values.get("last_sequence") is None:
+            return True
+        return record.id in memory_of(self.env.cr).emitted.get(record._name, ())
+
+    @api.model
+    def _stable_id(self, dbuuid, record):
+        """Return a correlation id that the same record has for ever."""
+        return str(uuid.uuid5(uuid.UUID(dbuuid), f"{record._name}/{record.id}"))
 
     @api.model
     def _last_sequences(self, aggregates):
-        """Return {aggregate: sequence of its last event}, 0 where there is none."""
-        sequences = dict.fromkeys(aggregates, 0)
+        """Return {(aggregate, company id): sequence of its last event}."""
+        if not aggregates:
+            return {}
         self.env.cr.execute(
             """
-            SELECT aggregate, max(sequence)
+            SELECT aggregate, company_id, max(sequence)
               FROM finance_event
              WHERE aggregate = ANY(%s)
-             GROUP BY aggregate
+             GROUP BY aggregate, company_id
             """,
             [list(aggregates)],
         )
-        sequences.update(self.env.cr.fetchall())
-        return sequences
+        return {(row[0], row[1]): row[2] for row in self.env.cr.fetchall()}
 
     @api.model
     def _validated(self, type_name, data):
@@ -288,3 +428,83 @@ class FinanceCapture(models.AbstractModel):
         )
         self.env["finance.event"].invalidate_model(flush=False)
         return [(event_pk, row) for (event_pk,), row in zip(ids, rows, strict=True)]
+
+    # === COMPANIES === #
+
+    @api.model
+    def _companies_of(self, record, company):
+        """Return the companies in whose name something is announced.
+
+        What companies share (a partner, a currency rate) is announced in each that
+        has a connector which is live or suspended, and in that of whoever acts.
+
+        :param company: the record's own company, empty when it is shared
+        """
+        if company:
+            return company
+        connectors = self.env["finance.connector"].sudo()
+        return self.env["res.company"].browse(connectors._live_company_ids()) or (
+            self.env["res.company"].sudo().search([], order="id", limit=1)
+        )
+
+    # === HISTORY === #
+
+    @api.model
+    def _backfill_domain(self, type_name):
+        """Return which records an event type can be backfilled for.
+
+        :param str type_name: with or without a version
+        :return: (model name, domain)
+        :raises ValueError: for a type whose past can't be told
+        """
+        return backfill.domain_of(type_name)
+
+    @api.model
+    def _backfill(self, records, verb):
+        """Write events of what happened before there was a hub to see it.
+
+        Their ids follow the same formula, their sequence continues that of the
+        record. They are not routed: whoever asked for them sends them by a replay.
+        A record that has an event of the type already gets none.
+
+        :param records: of one of the models of ``_backfill_domain``, of any company
+        :param str verb: of the events, such as ``posted``
+        :return: ids of the new rows of ``finance.event``, in the order of ``records``
+        """
+        if not records:
+            return []
+        self.env.cr.flush()
+        records = records.sudo().with_context({}).exists()
+        self.env.cr.execute(
+            """
+            SELECT res_id, company_id
+              FROM finance_event
+             WHERE res_model = %s AND res_id = ANY(%s)
+               AND split_part(type, '.', 3) = %s
+            """,
+            [records._name, records.ids, verb],
+        )
+        told = set(self.env.cr.fetchall())
+        now = clock.naive_now()
+        facts = records._finance_facts()
+        drafts = [
+            (
+                record,
+                verb,
+                None,
+                (ACTOR_BACKFILL, None, None),
+                {**values, "occurred_at": min(backfill.moment(record, verb), now)},
+            )
+            for record in records
+            for values in record._finance_event_values(
+                verb, backfill.extra_of(verb), facts
+            )
+            if (record.id, values["company"].id) not in told
+        ]
+        if not drafts:
+            return []
+        events = self._insert_events(self._rows(drafts, now))
+        for event_pk, row in events:
+            if row.problem:
+                self.env["finance.delivery"]._report_problem(event_pk, row)
+        return [event_pk for event_pk, _row in events]

@@ -4,7 +4,10 @@ Values are read from records and cleaned by the contracts; a missing value is le
 out, never guessed.
 """
 
+from decimal import Decimal
+
 from ...contracts import money_string, quantity_string
+from ...signing import mask_iban
 
 # Documents that are announced, and the object they are on the wire.
 OBJECTS = {
@@ -15,55 +18,113 @@ OBJECTS = {
     "in_receipt": "bill",
     "in_refund": "credit_note",
 }
+# Documents of the sales side, which bring money in.
+SALES = ("out_invoice", "out_receipt", "out_refund")
 # Odoo's states, where the contracts spell them otherwise.
 STATES = {"cancel": "cancelled", "canceled": "cancelled"}
+# Lines of an entry that carry no amount.
+HEADINGS = ("line_section", "line_subsection", "line_note")
 # How a tax is computed, where the contracts have a word for it.
 TAX_KINDS = {"percent", "fixed", "division", "group"}
 
 
 def legal_entity(company):
     """Return a ``res.company`` as contracts.events.parties.LegalEntity."""
-    return {
-        "id": str(company.id),
-        "name": company.name,
-        "vat": company.vat or None,
-        "country": company.country_id.code or None,
-    }
+    return company._finance_legal_entity(company.id)
 
 
 def counterparty(partner):
     """Return a ``res.partner`` as contracts.events.parties.Counterparty."""
     if not partner:
         return None
+    return _party(
+        partner.id, partner.name, partner.vat, partner.ref, partner.country_id.code
+    )
+
+
+def _party(partner_id, name, vat, reference, country):
     return {
-        "id": str(partner.id),
-        "name": partner.name or str(partner.id),
-        "vat": partner.vat or None,
-        "reference": partner.ref or None,
-        "country": partner.country_id.code or None,
+        "id": str(partner_id),
+        "name": name or str(partner_id),
+        "vat": vat or None,
+        "reference": reference or None,
+        "country": country or None,
     }
 
 
-def document(move):
-    """Return an invoice, bill or credit note as contracts.events.invoice.Document."""
-    # Account codes depend on the company.
-    move = move.with_company(move.company_id)
-    digits = move.currency_id.decimal_places
-    reversals = move.reversal_move_ids.filtered(lambda other: other.state == "posted")
+_OBJECT_CASES = " ".join(f"WHEN '{kind}' THEN '{o}/'" for kind, o in OBJECTS.items())
+_FACTS = f"""
+    SELECT move.id, partner.id, partner.name, partner.vat, partner.ref, country.code,
+           EXISTS(SELECT FROM account_move reversal
+                   WHERE reversal.reversed_entry_id = move.id),
+           (SELECT max(event.sequence) FROM finance_event event
+             WHERE event.aggregate = CASE move.move_type {_OBJECT_CASES}
+                                     ELSE 'journal_entry/' END || move.id
+               AND event.company_id = move.company_id)
+      FROM account_move move
+      LEFT JOIN res_partner partner ON partner.id = move.commercial_partner_id
+      LEFT JOIN res_country country ON country.id = partner.country_id
+     WHERE move.id = ANY(%s)
+"""  # noqa: S608 (the constants above)
+
+
+def facts(moves):
+    """Return what the payloads of ``moves`` need beside their own values.
+
+    One query for all, beneath the ORM: a posting has the document in memory, but
+    not its partner, and reading the whole partner would cost more than all the
+    rest. Everything is flushed when this is called.
+
+    :return: dict with ``parties`` {partner id: Counterparty}, ``reversed``, the ids
+        of moves which have been reversed, ``sequences`` {move id: sequence of its
+        last event} and ``told``, room for finished payloads
+    """
+    moves.env.cr.execute(_FACTS, [list(moves._ids)])
+    parties, reversed_ids, sequences = {}, set(), {}
+    for (
+        move_id,
+        partner_id,
+        *partner,
+        is_reversed,
+        sequence,
+    ) in moves.env.cr.fetchall():
+        if partner_id and partner_id not in parties:
+            parties[partner_id] = _party(partner_id, *partner)
+        if is_reversed:
+            reversed_ids.add(move_id)
+        sequences[move_id] = sequence or 0
+    return {
+        "parties": parties,
+        "reversed": reversed_ids,
+        "sequences": sequences,
+        "told": {},
+    }
+
+
+def document(move, known=None):
+    """Return an invoice, bill or credit note as contracts.events.invoice.Document.
+
+    :param dict known: as ``facts`` returns it for this move, among others
+    """
+    known = known or facts(move)
+    currency = move.currency_id
+    digits = currency.decimal_places
+    company = move.company_id
+    account_code = move.env["account.account"]._finance_code
     return {
         "id": str(move.id),
         "document_type": OBJECTS[move.move_type],
-        "direction": "inbound" if move.is_sale_document(True) else "outbound",
+        "direction": "inbound" if move.move_type in SALES else "outbound",
         "state": STATES.get(move.state, move.state),
         "payment_state": move.payment_state,
         "number": move.name or None,
         "reference": move.ref or None,
-        "counterparty": counterparty(move.commercial_partner_id),
-        "legal_entity": legal_entity(move.company_id),
+        "counterparty": known["parties"].get(move.commercial_partner_id.id),
+        "legal_entity": legal_entity(company),
         "invoice_date": _date(move.invoice_date),
         "accounting_date": _date(move.date),
         "due_date": _date(move.invoice_date_due),
-        "currency": move.currency_id.name,
+        "currency": currency.name,
         "untaxed_amount": money_string(move.amount_untaxed, digits),
         "tax_amount": money_string(move.amount_tax, digits),
         "total_amount": money_string(move.amount_total, digits),
@@ -73,29 +134,33 @@ def document(move):
         "journal_code": move.journal_id.code or None,
         "taxes": _taxes(move, digits),
         "lines": [
-            _line(line, digits)
-            for line in move.invoice_line_ids
+            _line(line, digits, account_code, company.id)
+            for line in move.line_ids
             if line.display_type == "product"
         ],
-        "payments": [
+        # A document of which nothing is paid has no payment to tell of.
+        "payments": []
+        if move.payment_state == "not_paid"
+        else [
             {
                 "id": str(payment.id),
                 "reference": payment.name or payment.memo or None,
-                "amount": money_string(
-                    payment.amount, payment.currency_id.decimal_places
-                ),
+                "amount": _amount(payment),
                 "currency": payment.currency_id.name,
                 "date": _date(payment.date),
             }
             for payment in move.reconciled_payment_ids | move.matched_payment_ids
         ],
         "reversal_of": _link(move.reversed_entry_id),
-        "reversed_by": [_link(other) for other in reversals],
+        "reversed_by": _reversals(move, known),
     }
 
 
-def payment(record):
-    """Return an ``account.payment`` as contracts.events.payment.Payment."""
+def payment(record, refund=None):
+    """Return an ``account.payment`` as contracts.events.payment.Payment.
+
+    :param refund: the payment that pays it back
+    """
     documents = record.reconciled_invoice_ids | record.reconciled_bill_ids
     return {
         "id": str(record.id),
@@ -112,10 +177,213 @@ def payment(record):
         "legal_entity": legal_entity(record.company_id),
         "journal_code": record.journal_id.code or None,
         "documents": [_link(invoice) for invoice in documents],
+        "refund": {**_link(refund), "amount": _amount(refund)} if refund else None,
     }
 
 
-def _line(line, digits):
+def journal_entry(move, known=None):
+    """Return a journal entry as contracts.events.journal_entry.JournalEntry.
+
+    :param dict known: as ``facts`` returns it for this move, among others
+    """
+    known = known or facts(move)
+    currency = move.company_currency_id
+    lines = move.line_ids.filtered(lambda line: line.display_type not in HEADINGS)
+    return {
+        "id": str(move.id),
+        "state": STATES.get(move.state, move.state),
+        "number": move.name or None,
+        "reference": move.ref or None,
+        "date": _date(move.date),
+        "legal_entity": legal_entity(move.company_id),
+        "journal_code": move.journal_id.code or None,
+        "journal_name": move.journal_id.name or None,
+        "currency": currency.name,
+        "total": money_string(sum(lines.mapped("debit")), currency.decimal_places),
+        "lines": [_entry_line(line, currency, move.company_id) for line in lines],
+        "origin": _entry_origin(move),
+        "reversal_of": _link(move.reversed_entry_id),
+        "reversed_by": _reversals(move, known),
+    }
+
+
+def bank_statement(statement):
+    """Return a statement as contracts.events.bank_statement.BankStatement."""
+    currency = statement.currency_id
+    digits = currency.decimal_places
+    account = statement.journal_id.bank_account_id
+    return {
+        "id": str(statement.id),
+        "reference": statement.name or statement.reference or str(statement.id),
+        "legal_entity": legal_entity(statement.journal_id.company_id),
+        "journal_code": statement.journal_id.code or None,
+        "account": mask_iban(account.acc_number) or None,
+        "currency": currency.name,
+        "date": _date(statement.date),
+        "opening": money_string(statement.balance_start, digits),
+        "closing": money_string(statement.balance_end_real, digits),
+        "count": len(statement.line_ids),
+        "gaps": _statement_gaps(statement, digits),
+    }
+
+
+def reconciliation(group, matches):
+    """Return a group of matches as contracts.events.reconciliation.Reconciliation.
+
+    :param group: all ``account.partial.reconcile`` of the group
+    :param matches: those of them which it is about
+    """
+    company = group.company_id[:1]
+    digits = company.currency_id.decimal_places
+    lines = group.debit_move_id | group.credit_move_id
+    amounts = {}
+    for partial in matches:
+        for move in (partial.debit_move_id.move_id, partial.credit_move_id.move_id):
+            amounts[move] = amounts.get(move, 0.0) + partial.amount
+    partners = lines.partner_id.commercial_partner_id
+    accounts = lines.account_id
+    return {
+        "id": str(min(group.ids)),
+        "legal_entity": legal_entity(company),
+        "counterparty": counterparty(partners) if len(partners) == 1 else None,
+        "account_code": accounts._finance_code(accounts.id, company.id)
+        if len(accounts) == 1
+        else None,
+        "currency": company.currency_id.name,
+        "amount": money_string(sum(matches.mapped("amount")), digits),
+        "full": all(lines.mapped("reconciled")),
+        "documents": [
+            {**_matched(move), "amount": money_string(amount, digits)}
+            for move, amount in amounts.items()
+        ],
+    }
+
+
+def merged_reconciliation(parts):
+    """Return what several undone matches of one group come to.
+
+    :param list parts: what ``reconciliation`` returned for each of them
+    """
+    documents = {}
+    for part in parts:
+        for document in part["documents"]:
+            key = document["kind"], document["id"]
+            known = documents.get(key)
+            amount = Decimal(document["amount"])
+            if known:
+                amount += Decimal(known["amount"])
+            documents[key] = {**document, "amount": str(amount)}
+    return {
+        **parts[0],
+        "amount": str(sum(Decimal(part["amount"]) for part in parts)),
+        "full": False,
+        "documents": list(documents.values()),
+    }
+
+
+def _reversals(move, known):
+    if move.id not in known["reversed"]:
+        return []
+    return [_link(other) for other in move.reversal_move_ids if other.state == "posted"]
+
+
+def _amount(record):
+    return money_string(record.amount, record.currency_id.decimal_places)
+
+
+def _matched(move):
+    if move.move_type in OBJECTS:
+        kind, record_id = OBJECTS[move.move_type], move.id
+    elif move.origin_payment_id:
+        kind, record_id = "payment", move.origin_payment_id.id
+    elif move.statement_line_id:
+        kind, record_id = "bank_transaction", move.statement_line_id.id
+    else:
+        kind, record_id = "journal_entry", move.id
+    return {"kind": kind, "id": str(record_id), "number": move.name or None}
+
+
+def _entry_origin(move):
+    payment = move.origin_payment_id
+    transaction = move.statement_line_id
+    if payment:
+        reference = payment.name or payment.memo or None
+        return {"kind": "payment", "id": str(payment.id), "reference": reference}
+    if transaction:
+        reference = transaction.payment_ref or None
+        return {
+            "kind": "bank_transaction",
+            "id": str(transaction.id),
+            "reference": reference,
+        }
+    if move.tax_cash_basis_rec_id or move.tax_cash_basis_origin_move_id:
+        return {"kind": "cash_basis_tax"}
+    if move.journal_id == move.company_id.currency_exchange_journal_id:
+        return {"kind": "exchange_difference"}
+    return {"kind": "manual"}
+
+
+def _entry_line(line, currency, company):
+    foreign = line.currency_id != currency
+    digits = currency.decimal_places
+    return {
+        "id": str(line.id),
+        "account_code": line.account_id._finance_code(line.account_id.id, company.id),
+        "account_name": line.account_id.name or None,
+        "description": line.name or None,
+        "counterparty": counterparty(line.partner_id.commercial_partner_id),
+        "debit": money_string(line.debit, digits),
+        "credit": money_string(line.credit, digits),
+        "amount_currency": money_string(
+            line.amount_currency, line.currency_id.decimal_places
+        )
+        if foreign
+        else None,
+        "line_currency": line.currency_id.name if foreign else None,
+        "taxes": [tax.name for tax in line.tax_ids],
+        "analytic": _analytic(line),
+    }
+
+
+def _analytic(line):
+    return {
+        accounts: quantity_string(percent)
+        for accounts, percent in (line.analytic_distribution or {}).items()
+    }
+
+
+def _statement_gaps(statement, digits):
+    gaps = []
+    previous = statement.search(
+        [
+            ("first_line_index", "<", statement.first_line_index),
+            ("journal_id", "=", statement.journal_id.id),
+        ],
+        limit=1,
+        order="first_line_index DESC",
+    )
+    differ = statement.currency_id.compare_amounts
+    if previous and differ(statement.balance_start, previous.balance_end_real):
+        gaps.append(
+            {
+                "kind": "opening",
+                "expected": money_string(previous.balance_end_real, digits),
+                "actual": money_string(statement.balance_start, digits),
+                "previous": previous.name or None,
+            }
+        )
+    if differ(statement.balance_end, statement.balance_end_real):
+        gaps.append(
+            {
+                "kind": "closing",
+                "expected": money_string(statement.balance_end_real, digits),
+                "actual": money_string(statement.balance_end, digits),
+            }
+        )
+    return gaps
+
+
+def _line(line, digits, account_code, company_id):
     return {
         "id": str(line.id),
         "description": line.name or None,
@@ -124,14 +392,11 @@ def _line(line, digits):
         "unit": line.product_uom_id.name or None,
         "unit_price": quantity_string(line.price_unit),
         "discount": quantity_string(line.discount) if line.discount else None,
-        "account_code": line.account_id.code or None,
+        "account_code": account_code(line.account_id.id, company_id),
         "amount": money_string(line.price_subtotal, digits),
         "tax_amount": money_string(line.price_total - line.price_subtotal, digits),
         "taxes": [_tax(tax) for tax in line.tax_ids],
-        "analytic": {
-            accounts: quantity_string(percent)
-            for accounts, percent in (line.analytic_distribution or {}).items()
-        },
+        "analytic": _analytic(line),
     }
 
 

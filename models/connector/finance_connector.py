@@ -107,7 +107,6 @@ class FinanceConnector(models.Model):
     inbound_url = fields.Char(compute="_compute_inbound_url")
     exception_count = fields.Integer(compute="_compute_counts")
     message_waiting_count = fields.Integer(compute="_compute_counts")
-    delivery_waiting_count = fields.Integer(compute="_compute_counts")
 
     _code_unique = models.Constraint(
         "UNIQUE (code)",
@@ -140,13 +139,9 @@ class FinanceConnector(models.Model):
 
         exceptions = counts("finance.exception", [("is_open", "=", True)])
         messages = counts("finance.message", [("state", "=", "received")])
-        deliveries = counts(
-            "finance.delivery", [("state", "in", ("waiting", "sending"))]
-        )
         for connector in self:
             connector.exception_count = exceptions.get(connector.id, 0)
             connector.message_waiting_count = messages.get(connector.id, 0)
-            connector.delivery_waiting_count = deliveries.get(connector.id, 0)
 
     # === CONSTRAINTS === #
 
@@ -317,6 +312,17 @@ class FinanceConnector(models.Model):
                 missing.append(
                     self.env._("a signing secret for endpoint “%s”", endpoint.name)
                 )
+            for credential in (
+                endpoint.auth_credential_id | endpoint.client_certificate_id
+            ):
+                if not credential._usable():
+                    missing.append(
+                        self.env._(
+                            "the secret of “%(credential)s” for “%(endpoint)s”",
+                            credential=credential.name,
+                            endpoint=endpoint.name,
+                        )
+                    )
         if missing:
             raise UserError(
                 self.env._(

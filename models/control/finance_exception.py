@@ -367,7 +367,7 @@ class FinanceException(models.Model):
             unfinished = self.env["finance.delivery"].search_count(
                 [
                     ("exception_id", "=", exception.id),
-                    ("state", "in", ("waiting", "sending", "dead")),
+                    ("state", "in", ("waiting", "dead")),
                 ],
                 limit=1,
             )

@@ -73,6 +73,7 @@ class FinanceCommand(models.Model):
     _business_key_unique = models.UniqueIndex(
         "(connector_id, type, business_key) WHERE state = 'applied'"
     )
+    _received_idx = models.Index("(id) WHERE state = 'received'")
 
     # === COMPUTES === #
 

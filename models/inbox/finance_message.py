@@ -20,8 +20,6 @@ from ..access import require_group
 
 _logger = logging.getLogger(__name__)
 
-PROCESS_IDENTITY = "finance_hub.process"
-WAKE = "finance_hub.inbox_wake"
 # A transaction that lost a race is simply run again.
 MAX_TRIES = 5
 
@@ -30,6 +28,7 @@ class FinanceMessage(models.Model):
     """What came in, byte for byte, before anybody tried to understand it."""
 
     _name = "finance.message"
+    _inherit = ["finance.waking"]
     _description = "Finance Message"
     _order = "id desc"
     _rec_name = "external_id"
@@ -81,6 +80,8 @@ class FinanceMessage(models.Model):
     _waiting_idx = models.Index("(id) WHERE state = 'received'")
     _correlation_idx = models.Index("(correlation_id)")
     _state_idx = models.Index("(state, id DESC)")
+    # Whose content is still kept, for the purge.
+    _body_idx = models.Index("(id) WHERE body IS NOT NULL AND state = 'processed'")
 
     # === COMPUTES === #
 
@@ -259,35 +260,12 @@ class FinanceMessage(models.Model):
     # === WAKING === #
 
     @api.model
-    def _wake_after_commit(self):
-        """Have the messages processed once this transaction is committed."""
-        postcommit = self.env.cr.postcommit
-        if WAKE in postcommit.data:
-            return
-        postcommit.data[WAKE] = True
-        registry = self.env.registry
-
-        @postcommit.add
-        def wake():
-            try:
-                with registry.cursor() as cr:
-                    env = api.Environment(cr, SUPERUSER_ID, {})
-                    env["finance.message"]._wake()
-            except Exception:
-                # The message is stored, and the sweep finds what no job was made
-                # for.
-                _logger.exception("finance_hub: no processing job could be made")
-
-    @api.model
-    def _wake(self, eta=None):
-        identity = PROCESS_IDENTITY
-        if eta:
-            identity = f"{PROCESS_IDENTITY}@{int(eta.timestamp())}"
-        self.with_delay(
-            eta=eta and clock.naive(eta),
-            identity_key=identity,
-            description=self.env._("Process finance messages"),
-        )._job_process()
+    def _wake_job(self, lane):
+        return (
+            "_job_process",
+            "root.finance_hub.inbox",
+            self.env._("Process finance messages"),
+        )
 
     # === JOBS AND CRONS === #
 
@@ -394,7 +372,7 @@ class FinanceMessage(models.Model):
                     "error": f"{type(error).__name__}: {error}",
                 }
             )
-            message._wake(due)
+            message._wake(eta=due)
 
     def _process(self):
         """Turn the message into commands and apply them."""

@@ -25,6 +25,12 @@ STAGES = """
       JOIN finance_delivery d ON d.event_id = e.id
       JOIN finance_endpoint n ON n.id = d.endpoint_id
      UNION ALL
+    SELECT 'replay', d.id, r.started_at, r.reason, r.state,
+           'finance.replay', r.id, r.company_id, e.correlation_id
+      FROM finance_event e
+      JOIN finance_delivery d ON d.event_id = e.id
+      JOIN finance_replay r ON r.id = d.replay_id
+     UNION ALL
     SELECT 'message', g.id, g.received_at, g.external_id, g.state,
            'finance.message', g.id, g.company_id, g.correlation_id
       FROM finance_message g
@@ -48,6 +54,7 @@ KINDS = [
     ("payment", "Payment"),
     ("event", "Event"),
     ("delivery", "Delivery"),
+    ("replay", "Replay"),
     ("message", "Message"),
     ("command", "Command"),
     ("transition", "Status"),

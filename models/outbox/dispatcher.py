@@ -1,38 +1,39 @@
-"""The database's side of delivering: what is due, and what became of it.
+"""One lane's run over the endpoints that have something to send.
 
-One dispatcher serves every endpoint that no other one holds. It claims rows in one
-short transaction, the engine sends them with no transaction open, and the outcomes
-are recorded in batches by further short transactions. At any moment the process can
-die: claimed rows are found again by the next holder of the endpoint's lock.
+It takes rows in hand in one short transaction, the engine sends them with no
+transaction open, and the outcomes are recorded in batches by further short
+transactions. At any moment the process can die: what was in hand is still waiting in
+the database, and its lock ends with the connection.
 """
 
 import logging
-import secrets
+from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from math import ceil
 
-from psycopg2.errors import SerializationFailure
-from psycopg2.extras import Json, execute_values
+from psycopg2.errors import SerializationFailure, UniqueViolation
 
 from odoo import SUPERUSER_ID, api
 from odoo.exceptions import UserError
 
-from ...signing import Signer, mask_headers
-from ...transport import decide, explain, parse_schedule
-from ...transport.engine import Destination, Engine, Parcel, Result
+from ...transport import OPEN, Gate, decide, explain, next_token, take
+from ...transport.engine import Claim, Engine, Parcel, Result
 from .. import clock, constants
 from ..networks import allowed_networks
+from . import batching, body, recording
+from .claiming import BUSY_ENDPOINTS, Position, claim_rows
+from .routes import Route, load_gates, load_route, stamp
 
 _logger = logging.getLogger(__name__)
 
 # A transaction that lost a race is simply run again.
 MAX_TRIES = 5
-CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
-USER_AGENT = "finance-hub/1"
 # Decisions that are also the final state of a delivery.
 FINAL_STATES = ("delivered", "dead")
+# How often a run looks for further endpoints that have something to send.
+LOOK_ROUND = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -52,132 +53,151 @@ class Statistics:
 
 
 @dataclass(slots=True)
-class Route:
-    """An endpoint as a run sees it."""
-
-    destination: Destination
-    schedule: tuple[float, ...]
-    dead_on_client_error: bool
-
-
-@dataclass(slots=True)
 class Ticket:
-    """What recording needs to know of a claimed row."""
+    """What recording needs to know of one parcel: a delivery, or a batch of them."""
 
-    delivery_id: int
     endpoint_id: int
     company_id: int
     attempt_count: int
     throttle_count: int
     exception_id: int | None
     label: str = field(repr=False)
+    delivery_id: int | None = None
+    batch_id: int | None = None
+    events: int = 1
+    divisible: bool = False
 
 
 class Dispatcher:
-    """One run over all endpoints that can be had.
+    """One run.
 
     :param registry: of the database to serve
+    :param lane: one of ``constants.LANES``
     :param timedelta budget: how long new rows are claimed
     :param bool threads: whether the database is used beside the event loop; tests
         that share one cursor turn it off
     """
 
-    def __init__(self, registry, budget=constants.DISPATCH_BUDGET, threads=True):
+    def __init__(
+        self,
+        registry,
+        lane="standard",
+        budget=constants.DISPATCH_BUDGET,
+        threads=True,
+    ):
         self._registry = registry
+        self._lane = lane
         self._budget = budget
         self._threads = threads
-        self._token = secrets.token_hex(8)
         self._routes: dict[int, Route] = {}
-        self._gone: set[int] = set()
+        self._forms: dict[int | None, body.Form] = {None: body.Form()}
+        self._positions: dict[int, Position] = defaultdict(Position)
+        self._in_hand: set[int] = set()
+        self._batches_in_hand: set[int] = set()
+        self._looked_at: datetime | None = None
+        self._lock_cr = None
         self.statistics = Statistics()
 
     # === THE RUN === #
 
     def run(self) -> Statistics:
         """Deliver what is due until nothing is left or the budget is used up."""
-        with self._locked_endpoints():
-            if self._routes:
-                engine = Engine(
-                    claim=self._claim,
-                    record=self._record,
-                    budget=self._budget.total_seconds(),
-                    networks=allowed_networks(),
-                    threads=self._threads,
-                )
-                self.statistics.out_of_time = engine.run()
+        with self._locks():
+            engine = Engine(
+                claim=self._claim,
+                record=self._record,
+                budget=self._budget.total_seconds(),
+                networks=allowed_networks(),
+                threads=self._threads,
+                now=lambda: clock.now().timestamp(),
+            )
+            self.statistics.out_of_time = engine.run()
         return self.statistics
 
     def next_wake(self) -> datetime | None:
-        """Return when a failed delivery is due next, if that is soon.
+        """Return when something is due next, if that is soon.
 
         :return: aware time in UTC, rounded up so that wake-ups are shared
         """
         now = clock.now()
         with self._registry.cursor() as cr:
-            cr.execute(
-                """
-                SELECT min(due_at) FROM finance_delivery
-                 WHERE state = 'waiting' AND due_at > %s AND due_at <= %s
-                """,
-                [clock.naive(now), clock.naive(now + constants.WAKE_HORIZON)],
-            )
-            (due_at,) = cr.fetchone()
-        if due_at is None:
+            due = _next_due(cr, self._lane, clock.naive(now))
+        moments = [moment for moment in due if moment is not None]
+        for route in self._routes.values():
+            gate_at = route.destination.gate.opens_at(now.timestamp())
+            if gate_at:
+                moments.append(
+                    clock.naive(datetime.fromtimestamp(gate_at, timezone.utc))
+                )
+            if quiet_until := route.quiet_until(now):
+                moments.append(clock.naive(quiet_until))
+        if not moments:
+            return None
+        earliest = min(moments).replace(tzinfo=timezone.utc)
+        if earliest > now + constants.WAKE_HORIZON:
             return None
         bucket = constants.WAKE_BUCKET.total_seconds()
-        stamp = due_at.replace(tzinfo=timezone.utc).timestamp()
-        return datetime.fromtimestamp(ceil(stamp / bucket) * bucket, timezone.utc)
+        seconds = max(earliest, now).timestamp()
+        return datetime.fromtimestamp(ceil(seconds / bucket) * bucket, timezone.utc)
 
     # === LOCKS === #
 
     @contextmanager
-    def _locked_endpoints(self):
-        """Hold every endpoint that no other dispatcher holds.
+    def _locks(self):
+        """Hold a connection whose session locks make endpoints this run's own.
 
-        Session locks end with the connection, however the process ends. So whoever
-        gets the lock knows that rows still marked as being sent are orphans.
+        They end with the connection, however the process ends.
         """
         with self._registry.cursor() as cr:
+            self._lock_cr = cr
             try:
-                routes = self._load_routes(cr)
-                for endpoint_id, route in routes.items():
-                    cr.execute(
-                        "SELECT pg_try_advisory_lock(%s, %s)",
-                        [constants.ENDPOINT_LOCK_CLASS, endpoint_id],
-                    )
-                    if cr.fetchone()[0]:
-                        self._routes[endpoint_id] = route
-                if self._routes:
-                    cr.execute(
-                        """
-                        UPDATE finance_delivery
-                           SET state = 'waiting', lease_token = NULL,
-                               lease_until = NULL
-                         WHERE state = 'sending' AND endpoint_id = ANY(%s)
-                        """,
-                        [list(self._routes)],
-                    )
-                # A cursor of this run's own, not the job's.
-                cr.commit()  # pylint: disable=invalid-commit
                 yield
             finally:
                 cr.rollback()
-                for endpoint_id in self._routes:
-                    cr.execute(
-                        "SELECT pg_advisory_unlock(%s, %s)",
-                        [constants.ENDPOINT_LOCK_CLASS, endpoint_id],
-                    )
+                cr.execute(
+                    "SELECT pg_advisory_unlock(%s, id) FROM unnest(%s::int[]) AS id",
+                    [self._lock_class, list(self._routes)],
+                )
 
-    def _load_routes(self, cr) -> dict[int, Route]:
+    @property
+    def _lock_class(self):
+        return constants.ENDPOINT_LOCK_CLASS + constants.LANES.index(self._lane)
+
+    def _look_round(self, now):
+        """Take on endpoints that have something to send and that nobody else has."""
+        if self._looked_at and now - self._looked_at < LOOK_ROUND:
+            return
+        self._looked_at = now
+        cr = self._lock_cr
+        cr.execute(BUSY_ENDPOINTS, {"lane": self._lane, "now": clock.naive(now)})
+        wanted = [row[0] for row in cr.fetchall() if row[0] not in self._routes]
+        mine = []
+        for endpoint_id in wanted:
+            cr.execute(
+                "SELECT pg_try_advisory_lock(%s, %s)", [self._lock_class, endpoint_id]
+            )
+            if cr.fetchone()[0]:
+                mine.append(endpoint_id)
+        # A cursor of this run's own, not the job's.
+        cr.commit()  # pylint: disable=invalid-commit
+        if mine:
+            unusable = self._in_transaction(lambda cr: self._load_routes(cr, mine))
+            for endpoint_id in unusable:
+                cr.execute(
+                    "SELECT pg_advisory_unlock(%s, %s)", [self._lock_class, endpoint_id]
+                )
+            cr.commit()  # pylint: disable=invalid-commit
+
+    def _load_routes(self, cr, endpoint_ids):
+        """Load endpoints; return those that can't be used, which are suspended."""
         env = api.Environment(cr, SUPERUSER_ID, {})
-        endpoints = env["finance.endpoint"].search(
-            [("state", "=", "live"), ("connector_id.state", "=", "live")]
-        )
-        routes = {}
-        for endpoint in endpoints:
+        gates = load_gates(cr, endpoint_ids)
+        unusable = []
+        for endpoint in env["finance.endpoint"].browse(endpoint_ids):
             try:
-                signer = Signer(endpoint.credential_id._secrets())
+                self._routes[endpoint.id] = load_route(endpoint, gates[endpoint.id])
             except (UserError, ValueError) as error:
+                unusable.append(endpoint.id)
                 endpoint._suspend(str(error))
                 env["finance.exception"]._open(
                     "T-INTERNAL",
@@ -188,129 +208,226 @@ class Dispatcher:
                     summary=env._("%s: nothing can be signed", endpoint.name),
                     cause=str(error),
                 )
-                continue
-            routes[endpoint.id] = Route(
-                destination=Destination(
-                    key=endpoint.id,
-                    url=endpoint.url,
-                    signer=signer,
-                    headers={"Content-Type": CONTENT_TYPE, "User-Agent": USER_AGENT},
-                    timeout=float(endpoint.timeout),
-                    concurrency=endpoint.concurrency,
-                ),
-                schedule=parse_schedule(endpoint.retry_schedule),
-                dead_on_client_error=endpoint.dead_on_client_error,
-            )
-        return routes
+        return unusable
 
     # === CLAIMING === #
 
-    def _claim(self, in_hand: dict[int, int]) -> list[Parcel]:
+    def _claim(self, in_hand: dict[int, int]) -> Claim:
         """Claim due rows, a fair share of each endpoint.
 
-        A row is due when its time has come and no earlier row of its aggregate is
-        in the way: being sent, given up, or waiting for a later time. Waiting behind
-        one costs no attempt.
-
-        :param in_hand: rows per endpoint that are claimed and not yet finished
+        :param in_hand: parcels per endpoint that are claimed and not yet finished
         """
+        now = clock.now()
+        self._look_round(now)
         room = {}
+        again = []
         for endpoint_id, route in self._routes.items():
-            most = route.destination.concurrency * constants.CLAIM_FACTOR
-            free = most - in_hand.get(endpoint_id, 0)
-            if free >= most / 2 and endpoint_id not in self._gone:
+            destination = route.destination
+            opens_at = destination.gate.opens_at(now.timestamp())
+            quiet_until = route.quiet_until(now)
+            if opens_at or quiet_until:
+                again += [opens_at and opens_at - now.timestamp()]
+                continue
+            free = destination.window - in_hand.get(endpoint_id, 0)
+            if free >= destination.window / 2:
                 room[endpoint_id] = free
         if not room:
-            return []
-        return self._in_transaction(lambda cr: self._claim_rows(cr, room))
+            return Claim((), _soonest(again))
+        return self._in_transaction(lambda cr: self._claim_in(cr, now, room, again))
 
-    def _claim_rows(self, cr, room):
-        now = clock.now()
-        cr.execute(
-            """
-            WITH picked AS (
-                SELECT due.id
-                  FROM unnest(%(endpoints)s, %(room)s) AS endpoint(id, room)
-                  -- Whoever was suspended since the run began gets nothing more.
-                  JOIN finance_endpoint n ON n.id = endpoint.id AND n.state = 'live'
-                  JOIN finance_connector c
-                    ON c.id = n.connector_id AND c.state = 'live'
-                 CROSS JOIN LATERAL (
-                    SELECT d.id
-                      FROM finance_delivery d
-                     WHERE d.endpoint_id = endpoint.id
-                       AND d.state = 'waiting'
-                       AND d.due_at <= %(now)s
-                       AND NOT EXISTS (
-                           SELECT 1 FROM finance_delivery p
-                            WHERE p.endpoint_id = d.endpoint_id
-                              AND p.aggregate = d.aggregate
-                              AND p.id < d.id
-                              AND p.state IN ('waiting', 'sending', 'dead')
-                              AND (p.state <> 'waiting' OR p.due_at > %(now)s)
-                       )
-                     ORDER BY d.id
-                     LIMIT endpoint.room
-                       FOR UPDATE OF d SKIP LOCKED
-                 ) due
-            ), claimed AS (
-                UPDATE finance_delivery d
-                   SET state = 'sending', lease_token = %(token)s,
-                       lease_until = %(until)s
-                  FROM picked
-                 WHERE d.id = picked.id
-             RETURNING d.id, d.event_id, d.endpoint_id, d.aggregate,
-                       d.attempt_count, d.throttle_count, d.exception_id
-            )
-            SELECT c.id, c.endpoint_id, c.aggregate, c.attempt_count, c.throttle_count,
-                   c.exception_id,
-                   e.event_id, e.type, e.sequence, e.company_id, e.source, e.subject,
-                   e.occurred_at, e.correlation_id, e.causation_id, e.actor, e.data,
-                   e.label
-              FROM claimed c
-              JOIN finance_event e ON e.id = c.event_id
-             ORDER BY c.id
-            """,
-            {
-                "endpoints": list(room),
-                "room": list(room.values()),
-                "now": clock.naive(now),
-                "token": self._token,
-                "until": clock.naive(now + constants.LEASE_DURATION),
-            },
-        )
-        columns = [column.name for column in cr.description]
-        rows = [dict(zip(columns, row, strict=True)) for row in cr.fetchall()]
-        body = api.Environment(cr, SUPERUSER_ID, {})["finance.event"]._body
-        parcels, broken = [], []
-        for values in rows:
-            values["occurred_at"] = values["occurred_at"].replace(tzinfo=timezone.utc)
+    def _claim_in(self, cr, now, room, again):
+        again = list(again)
+        room = self._through_the_gates(cr, now, room, again)
+        if not room:
+            return Claim((), _soonest(again))
+        parcels = self._claim_batches(cr, now, room, again)
+        rows, found = claim_rows(cr, self._lane, room, self._positions, self._in_hand)
+        if not found and self._rewind(room):
+            # Nothing further on; from the beginning, for what came due meanwhile.
+            again.append(0.0)
+        elif found and not rows:
+            # All of them wait behind others and were moved; there may be more.
+            again.append(0.0)
+        self._give_back_tokens(cr, room, rows)
+        self._load_forms(cr, {row["subscription_id"] for row in rows})
+        broken = []
+        for row in rows:
             try:
-                parcels.append(self._parcel(values, body(values)))
+                parcels.append(self._parcel(row))
             except ValueError as error:
                 # One event that can't be written must not keep the others back.
-                _logger.exception("finance_hub: event %s", values["event_id"])
-                broken.append((values, error))
+                _logger.exception("finance_hub: event %s", row["event_id"])
+                broken.append((row, error))
+            else:
+                self._in_hand.add(row["id"])
         if broken:
             self._set_aside(cr, broken)
-        return parcels
+        if not found:
+            due = [
+                (moment.replace(tzinfo=timezone.utc) - now).total_seconds()
+                for moment in _next_due(cr, self._lane, clock.naive(now))
+                if moment
+            ]
+            again += due
+        return Claim(parcels, _soonest(again))
 
-    def _parcel(self, values, body):
+    def _rewind(self, room):
+        """Begin anew where a claim had gone on; return whether there was any."""
+        moved = False
+        for endpoint_id in room:
+            position = self._positions[endpoint_id]
+            moved = moved or not position.at_beginning
+            position.rewind()
+        return moved
+
+    def _through_the_gates(self, cr, now, room, again):
+        """Narrow ``room`` to what breakers and rates let through.
+
+        :param list again: gets the seconds until a limited rate allows more
+        """
+        for endpoint_id in list(room):
+            route = self._routes[endpoint_id]
+            gate = route.destination.gate
+            if gate.breaker.state == OPEN:
+                lease = timedelta(seconds=route.destination.timeout * 2)
+                if not recording.take_probe(
+                    cr, endpoint_id, clock.naive(now), lease
+                ) and not self._closed_elsewhere(cr, endpoint_id, route):
+                    del room[endpoint_id]
+                    continue
+                if gate.breaker.state == OPEN:
+                    gate.breaker.half_open()
+                room[endpoint_id] = 1
+            elif gate.breaker.state != "closed":
+                # The one that was let through is on its way.
+                del room[endpoint_id]
+                continue
+            if route.rate:
+                granted, wait = self._take_tokens(cr, now, endpoint_id, room)
+                if not granted:
+                    again.append(wait)
+                    del room[endpoint_id]
+                    continue
+                room[endpoint_id] = granted
+        return room
+
+    def _closed_elsewhere(self, cr, endpoint_id, route):
+        """Take over the gate as another lane left it; return whether it is closed."""
+        gate = load_gates(cr, [endpoint_id])[endpoint_id]
+        route.destination.gate.breaker = gate.breaker
+        return gate.breaker.state == "closed"
+
+    def _take_tokens(self, cr, now, endpoint_id, room):
+        """Take from the endpoint's bucket, which all lanes share.
+
+        :return: (how many may go, seconds until there is one more)
+        """
+        route = self._routes[endpoint_id]
+        cr.execute(
+            "SELECT tokens, tokens_at FROM finance_endpoint_health"
+            " WHERE endpoint_id = %s FOR UPDATE",
+            [endpoint_id],
+        )
+        tokens, tokens_at = cr.fetchone()
+        if tokens_at is None:
+            tokens, tokens_at = float(route.burst), clock.naive(now)
+        elapsed = now.timestamp() - stamp(tokens_at)
+        granted, left = take(
+            tokens, elapsed, route.rate, route.burst, room[endpoint_id]
+        )
+        if granted:
+            cr.execute(
+                "UPDATE finance_endpoint_health SET tokens = %s, tokens_at = %s"
+                " WHERE endpoint_id = %s",
+                [left, clock.naive(now), endpoint_id],
+            )
+        return granted, next_token(left, route.rate)
+
+    def _give_back_tokens(self, cr, room, rows):
+        """Give back the tokens for which there was no row."""
+        used = defaultdict(int)
+        for row in rows:
+            used[row["endpoint_id"]] += 1
+        for endpoint_id, granted in room.items():
+            spare = granted - used[endpoint_id]
+            if self._routes[endpoint_id].rate and spare > 0:
+                cr.execute(
+                    "UPDATE finance_endpoint_health SET tokens = tokens + %s"
+                    " WHERE endpoint_id = %s",
+                    [spare, endpoint_id],
+                )
+
+    def _load_forms(self, cr, subscription_ids):
+        missing = subscription_ids - self._forms.keys()
+        if not missing:
+            return
+        cr.execute(
+            """
+            SELECT id, content_mode, mask_personal, mask_confidential
+              FROM finance_subscription WHERE id = ANY(%s)
+            """,
+            [list(missing)],
+        )
+        for subscription_id, mode, personal, confidential in cr.fetchall():
+            self._forms[subscription_id] = body.Form(
+                mode, bool(personal), bool(confidential)
+            )
+
+    def _parcel(self, row):
+        headers, content = body.message(
+            row, self._forms[row["subscription_id"]], row["version"]
+        )
         return Parcel(
-            destination=self._routes[values["endpoint_id"]].destination,
-            lane=values["aggregate"],
-            message_id=values["event_id"],
-            body=body,
+            destination=self._routes[row["endpoint_id"]].destination,
+            lane=row["lane_key"],
+            message_id=row["event_id"],
+            body=content,
+            headers=headers,
             ticket=Ticket(
-                delivery_id=values["id"],
-                endpoint_id=values["endpoint_id"],
-                company_id=values["company_id"],
-                attempt_count=values["attempt_count"],
-                throttle_count=values["throttle_count"],
-                exception_id=values["exception_id"],
-                label=values["label"],
+                delivery_id=row["id"],
+                endpoint_id=row["endpoint_id"],
+                company_id=row["company_id"],
+                attempt_count=row["attempt_count"],
+                throttle_count=row["throttle_count"],
+                exception_id=row["exception_id"],
+                label=row["label"],
             ),
         )
+
+    def _claim_batches(self, cr, now, room, again):
+        """Form the batches that are due, and take those in hand that may go."""
+        env = api.Environment(cr, SUPERUSER_ID, {})
+        form_at = batching.form(env, self._lane, list(room), clock.naive(now))
+        if form_at:
+            again.append((form_at.replace(tzinfo=timezone.utc) - now).total_seconds())
+        parcels = []
+        for batch in batching.due(
+            env, self._lane, list(room), clock.naive(now), self._batches_in_hand
+        ):
+            headers, content = batching.request(batch)
+            parcels.append(
+                Parcel(
+                    destination=self._routes[batch.endpoint_id.id].destination,
+                    lane=f"batch/{batch.subscription_id.id}",
+                    message_id=batch.batch_key,
+                    body=content,
+                    headers=headers,
+                    ticket=Ticket(
+                        batch_id=batch.id,
+                        endpoint_id=batch.endpoint_id.id,
+                        company_id=batch.company_id.id,
+                        attempt_count=batch.attempt_count,
+                        throttle_count=batch.throttle_count,
+                        exception_id=batch.exception_id.id or None,
+                        label=batch.display_name,
+                        events=batch.event_count,
+                        divisible=batch._divisible(),
+                    ),
+                )
+            )
+            self._batches_in_hand.add(batch.id)
+        env.flush_all()
+        return parcels
 
     def _set_aside(self, cr, broken):
         """Give up rows whose event can't be put into an envelope."""
@@ -332,8 +449,6 @@ class Dispatcher:
                 {
                     "state": "dead",
                     "last_error": str(error),
-                    "lease_token": False,
-                    "lease_until": False,
                     "exception_id": exception.id,
                 }
             )
@@ -343,59 +458,96 @@ class Dispatcher:
 
     def _record(self, results: list[Result]) -> None:
         """Record what became of claimed rows."""
-        done = self._in_transaction(lambda cr: self._record_rows(cr, results))
+        tried = [result for result in results if result.outcome is not None]
+        done = Statistics(released=len(results) - len(tried))
+        if tried:
+            self._in_transaction(lambda cr: self._record_in(cr, tried))
+        for result in results:
+            ticket = result.parcel.ticket
+            self._in_hand.discard(ticket.delivery_id)
+            self._batches_in_hand.discard(ticket.batch_id)
+            if result.outcome is None:
+                self._positions[ticket.endpoint_id].rewind()
+            elif result.outcome.delivered:
+                done.delivered += ticket.events
+            else:
+                done.failed += ticket.events
         self.statistics.delivered += done.delivered
         self.statistics.failed += done.failed
         self.statistics.released += done.released
 
-    def _record_rows(self, cr, results) -> Statistics:
+    def _record_in(self, cr, results):
         now = clock.now()
-        done = Statistics()
-        updates, attempts, solved, dead, gone = [], [], set(), [], {}
+        naive = clock.naive(now)
+        report = _Report()
+        attempts, delivered, failed, batches = [], [], [], []
+        pulses = defaultdict(lambda: [0, 0, 0, 0.0])
         for result in results:
             ticket, outcome = result.parcel.ticket, result.outcome
-            if outcome is None:
-                # Never tried: it goes back as it was.
-                updates.append(
-                    (ticket.delivery_id, "waiting", None, None, None, None, 0, 0)
-                )
-                done.released += 1
-                continue
-            decision, code, cause = self._judge(ticket, outcome, now)
-            state = decision.kind if decision.kind in FINAL_STATES else "waiting"
-            updates.append(
-                (
-                    ticket.delivery_id,
-                    state,
-                    decision.due_at and clock.naive(decision.due_at),
-                    clock.naive(now) if state == "delivered" else None,
-                    outcome.status,
-                    cause,
-                    int(decision.counts_as_attempt),
-                    int(not decision.counts_as_attempt),
-                )
+            route = self._routes[ticket.endpoint_id]
+            pulse = pulses[ticket.endpoint_id, route.company_id]
+            pulse[3] += outcome.duration_ms
+            if outcome.delivered:
+                kind, code, cause = "delivered", None, None
+                pulse[0] += 1
+                report.success(ticket)
+                if ticket.batch_id:
+                    batches.append((ticket, outcome, None))
+                else:
+                    delivered.append((ticket, outcome.status))
+            else:
+                decision, code, cause = self._judge(route, ticket, outcome, now)
+                kind = decision.kind
+                if kind == "retry" and not decision.counts_as_attempt:
+                    kind = "throttled"
+                pulse[2 if kind == "throttled" else 1] += 1
+                report.failure(ticket, decision, cause)
+                if ticket.batch_id:
+                    batches.append((ticket, outcome, decision))
+                failed.append((ticket, outcome, decision, cause))
+            attempts.append(
+                recording.attempt_row(ticket, result, kind, code, cause, route.address)
             )
-            attempts.append(self._attempt_row(result, decision, code, cause))
-            if state == "delivered":
-                done.delivered += 1
-                if ticket.exception_id:
-                    solved.add(ticket.exception_id)
-                continue
-            done.failed += 1
-            if state == "dead":
-                dead.append((ticket, cause))
-            elif decision.kind == "gone":
-                gone[ticket.endpoint_id] = cause
-        kept = self._update(cr, updates)
-        self._insert_attempts(cr, attempts)
-        dead = [item for item in dead if item[0].delivery_id in kept]
-        if dead or gone or solved:
-            self._report(cr, dead, gone, solved)
-        return done
+        recording.mark_delivered(cr, delivered, naive)
+        kept = recording.mark_failed(
+            cr,
+            "finance_delivery",
+            [
+                _failure(ticket.delivery_id, outcome, decision, cause)
+                for ticket, outcome, decision, cause in failed
+                if ticket.delivery_id
+            ],
+        )
+        kept_batches = recording.mark_failed(
+            cr,
+            "finance_batch",
+            [
+                _failure(ticket.batch_id, outcome, decision, cause)
+                for ticket, outcome, decision, cause in failed
+                if ticket.batch_id
+            ],
+        )
+        report.dead = [
+            (ticket, cause)
+            for ticket, cause in report.dead
+            if ticket.delivery_id in kept or ticket.batch_id in kept_batches
+        ]
+        recording.insert_attempts(cr, attempts)
+        recording.add_pulses(cr, self._lane, pulses, naive)
+        for endpoint_id, (succeeded, error) in report.health.items():
+            recording.note_health(
+                cr, endpoint_id, naive, succeeded=succeeded, error=error
+            )
+            self._save_gate(cr, endpoint_id, naive)
+        env = api.Environment(cr, SUPERUSER_ID, {})
+        if batches:
+            batching.record(env, batches, naive)
+        if report.dead or report.gone or report.solved:
+            self._report(env, report)
+        env.flush_all()
 
-    def _judge(self, ticket, outcome, now):
-        """Return (decision, taxonomy code, cause in words) of an outcome."""
-        route = self._routes[ticket.endpoint_id]
+    def _judge(self, route, ticket, outcome, now):
+        """Return (decision, taxonomy code, cause in words) of a failure."""
         decision = decide(
             outcome,
             attempts_made=ticket.attempt_count + 1,
@@ -404,88 +556,24 @@ class Dispatcher:
             dead_on_client_error=route.dead_on_client_error,
             throttles_made=ticket.throttle_count,
         )
-        if outcome.delivered:
-            return decision, None, None
+        if ticket.divisible and outcome.status in constants.BATCH_SPLIT_STATUSES:
+            # What can't be taken is looked for in its halves, see batching.
+            decision = replace(decision, kind="retry", due_at=now)
         explanation = explain(outcome)
         return decision, explanation.code, explanation.cause
 
-    def _attempt_row(self, result, decision, code, cause):
-        ticket, outcome = result.parcel.ticket, result.outcome
-        kind = decision.kind
-        if kind == "retry" and not decision.counts_as_attempt:
-            kind = "throttled"
-        if cause and outcome.detail:
-            cause = f"{cause} ({outcome.detail})"
-        started_at = datetime.fromtimestamp(outcome.started_at, timezone.utc)
-        return (
-            ticket.delivery_id,
-            ticket.company_id,
-            ticket.attempt_count + 1,
-            clock.naive(started_at),
-            outcome.duration_ms,
-            kind,
-            outcome.status,
-            code,
-            cause,
-            self._routes[ticket.endpoint_id].destination.url,
-            outcome.remote_ip,
-            Json(mask_headers(result.request_headers)),
-            Json(mask_headers(outcome.headers)),
-            # PostgreSQL's text has no NUL.
-            outcome.body.decode("utf-8", "replace").replace("\0", "\ufffd"),
-            Json(outcome.phases),
-        )
+    def _save_gate(self, cr, endpoint_id, now):
+        gate: Gate = self._routes[endpoint_id].destination.gate
+        if gate.changed or gate.breaker.changed:
+            gate.changed = gate.breaker.changed = False
+            recording.save_gate(cr, endpoint_id, gate, now)
 
-    def _insert_attempts(self, cr, attempts):
-        if attempts:
-            execute_values(
-                cr._obj,
-                """
-                INSERT INTO finance_attempt (
-                    delivery_id, company_id, number, started_at, duration_ms,
-                    outcome, status, error_code, error, url, remote_ip,
-                    request_headers, response_headers, response_body, phases
-                ) VALUES %s
-                """,
-                attempts,
-                page_size=len(attempts),
-            )
-
-    def _update(self, cr, updates):
-        """Write the new states; return the ids that were still this run's."""
-        rows = execute_values(
-            cr._obj,
-            """
-            UPDATE finance_delivery d
-               SET state = v.state,
-                   due_at = COALESCE(v.due_at, d.due_at),
-                   delivered_at = v.delivered_at,
-                   last_status = COALESCE(v.status, d.last_status),
-                   last_error = COALESCE(v.error, d.last_error),
-                   attempt_count = d.attempt_count + v.counted,
-                   throttle_count = d.throttle_count + v.throttled,
-                   lease_token = NULL,
-                   lease_until = NULL
-              FROM (VALUES %s) AS v (
-                   id, state, due_at, delivered_at, status, error, counted, throttled,
-                   token)
-             WHERE d.id = v.id AND d.lease_token = v.token
-            RETURNING d.id
-            """,
-            [(*update, self._token) for update in updates],
-            template="(%s, %s, %s::timestamp, %s::timestamp, %s::int, %s, %s, %s, %s)",
-            page_size=len(updates),
-            fetch=True,
-        )
-        return {delivery_id for (delivery_id,) in rows}
-
-    def _report(self, cr, dead, gone, solved):
+    def _report(self, env, report):
         """Open and resolve the exceptions of recorded rows."""
-        env = api.Environment(cr, SUPERUSER_ID, {})
         exceptions = env["finance.exception"]
-        by_endpoint = {}
-        for ticket, cause in dead:
-            by_endpoint.setdefault(ticket.endpoint_id, []).append((ticket, cause))
+        by_endpoint = defaultdict(list)
+        for ticket, cause in report.dead:
+            by_endpoint[ticket.endpoint_id].append((ticket, cause))
         for endpoint_id, tickets in by_endpoint.items():
             endpoint = env["finance.endpoint"].browse(endpoint_id)
             ticket, cause = tickets[-1]
@@ -501,15 +589,19 @@ class Dispatcher:
                     label=ticket.label,
                 ),
                 cause=cause,
-                occurrences=len(tickets),
+                occurrences=sum(ticket.events for ticket, _cause in tickets),
             )
+            batches = [ticket.batch_id for ticket, _c in tickets if ticket.batch_id]
+            env["finance.batch"].browse(batches).write({"exception_id": exception.id})
             env["finance.delivery"].browse(
-                [ticket.delivery_id for ticket, _cause in tickets]
+                [ticket.delivery_id for ticket, _c in tickets if ticket.delivery_id]
             ).write({"exception_id": exception.id})
-        for endpoint_id, cause in gone.items():
+            env["finance.delivery"].search([("batch_id", "in", batches)]).write(
+                {"exception_id": exception.id}
+            )
+        for endpoint_id, cause in report.gone.items():
             endpoint = env["finance.endpoint"].browse(endpoint_id)
             endpoint._suspend(cause)
-            self._gone.add(endpoint_id)
             exceptions._open(
                 "T-GONE",
                 company=endpoint.company_id,
@@ -519,9 +611,8 @@ class Dispatcher:
                 summary=env._("%s is gone and was suspended", endpoint.name),
                 cause=cause,
             )
-        if solved:
-            exceptions.browse(solved)._resolve_if_done(env._("Delivered"))
-        env.flush_all()
+        if report.solved:
+            exceptions.browse(report.solved)._resolve_if_done(env._("Delivered"))
 
     # === TRANSACTIONS === #
 
@@ -531,8 +622,84 @@ class Dispatcher:
             try:
                 with self._registry.cursor() as cr:
                     return work(cr)
-            except SerializationFailure:
+            except (SerializationFailure, UniqueViolation):
                 if attempt == MAX_TRIES:
                     raise
                 _logger.info("finance_hub: dispatcher lost a race, once more")
         return None
+
+
+@dataclass(slots=True)
+class _Report:
+    """What recorded results mean for people and for the endpoints' health."""
+
+    dead: list[tuple[Ticket, str]] = field(default_factory=list)
+    gone: dict[int, str] = field(default_factory=dict)
+    solved: set[int] = field(default_factory=set)
+    health: dict[int, tuple[bool, str | None]] = field(default_factory=dict)
+
+    def success(self, ticket):
+        error = self.health.get(ticket.endpoint_id, (True, None))[1]
+        self.health[ticket.endpoint_id] = (True, error)
+        if ticket.exception_id:
+            self.solved.add(ticket.exception_id)
+
+    def failure(self, ticket, decision, cause):
+        if decision.counts_as_attempt:
+            self.health[ticket.endpoint_id] = (False, cause)
+        else:
+            self.health.setdefault(ticket.endpoint_id, (False, None))
+        if decision.kind == "dead":
+            self.dead.append((ticket, cause))
+        elif decision.kind == "gone":
+            self.gone[ticket.endpoint_id] = cause
+
+
+def _failure(row_id, outcome, decision, cause):
+    return (
+        row_id,
+        decision.kind if decision.kind in FINAL_STATES else "waiting",
+        decision.due_at and clock.naive(decision.due_at),
+        outcome.status,
+        cause,
+        int(decision.counts_as_attempt),
+        int(not decision.counts_as_attempt),
+    )
+
+
+def _soonest(seconds):
+    """Return the least of some seconds from now, None when there are none."""
+    known = [max(value, 0.0) for value in seconds if value is not None]
+    return min(known, default=None)
+
+
+def _next_due(cr, lane, now):
+    """Return when a delivery and a batch of the lane are due next, soon."""
+    cr.execute(
+        """
+        SELECT min(due.at)
+          FROM finance_endpoint n
+          JOIN finance_connector c ON c.id = n.connector_id AND c.state = 'live'
+         CROSS JOIN LATERAL (
+            (SELECT d.due_at AS at
+               FROM finance_delivery d
+              WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
+                AND d.state = 'waiting'
+                AND d.due_at > %(now)s AND d.due_at <= %(horizon)s
+              ORDER BY d.due_at
+              LIMIT 1)
+            UNION ALL
+            (SELECT b.due_at
+               FROM finance_batch b
+              WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
+                AND b.state = 'waiting'
+                AND b.due_at > %(now)s AND b.due_at <= %(horizon)s
+              ORDER BY b.due_at
+              LIMIT 1)
+         ) due
+         WHERE n.state = 'live' AND n.transport <> 'feed'
+        """,
+        {"lane": lane, "now": now, "horizon": now + constants.WAKE_HORIZON},
+    )
+    (moment,) = cr.fetchone()
+    return (moment, batching.next_form(cr, lane, now))

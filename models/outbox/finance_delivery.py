@@ -1,20 +1,20 @@
 import json
 import logging
-from datetime import datetime, timezone
 
 from psycopg2.extras import execute_values
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 from .. import clock, constants
 from ..access import require_group
+from . import body
+from .claiming import BUSY_ENDPOINTS
 from .dispatcher import Dispatcher
+from .finance_event import filter_attributes
 
 _logger = logging.getLogger(__name__)
-
-DISPATCH_IDENTITY = "finance_hub.dispatch"
-WAKE = "finance_hub.wake"
 
 
 class FinanceDelivery(models.Model):
@@ -25,6 +25,7 @@ class FinanceDelivery(models.Model):
     """
 
     _name = "finance.delivery"
+    _inherit = ["finance.waking"]
     _description = "Finance Delivery"
     _order = "id desc"
     _rec_name = "event_id"
@@ -37,7 +38,7 @@ class FinanceDelivery(models.Model):
         "finance.endpoint", required=True, readonly=True, ondelete="restrict"
     )
     subscription_id = fields.Many2one(
-        "finance.subscription", readonly=True, ondelete="set null"
+        "finance.subscription", readonly=True, ondelete="restrict"
     )
     connector_id = fields.Many2one(
         related="endpoint_id.connector_id", search="_search_connector_id"
@@ -47,14 +48,31 @@ class FinanceDelivery(models.Model):
     state = fields.Selection(
         [
             ("waiting", "Waiting"),
-            ("sending", "Sending"),
+            ("parked", "Parked"),
             ("delivered", "Delivered"),
             ("dead", "Given Up"),
             ("cancelled", "Cancelled"),
         ],
         required=True,
         readonly=True,
+        help="Parked: an earlier event of the same document was given up, and the "
+        "order is kept until somebody decides.",
     )
+    lane = fields.Selection(
+        [("critical", "Critical"), ("standard", "Standard"), ("bulk", "Bulk")],
+        required=True,
+        readonly=True,
+    )
+    version = fields.Integer(
+        readonly=True,
+        aggregator=False,
+        help="The version of the contract that this subscriber gets.",
+    )
+    batch_id = fields.Many2one(
+        "finance.batch", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
+    replay_id = fields.Integer(readonly=True, aggregator=False)
+    feed_position = fields.Integer(readonly=True, aggregator=False)
     created_at = fields.Datetime(required=True, readonly=True)
     due_at = fields.Datetime(string="Next Attempt", readonly=True)
     delivered_at = fields.Datetime(readonly=True)
@@ -64,8 +82,6 @@ class FinanceDelivery(models.Model):
     )
     last_status = fields.Integer(string="Last Answer", readonly=True, aggregator=False)
     last_error = fields.Char(readonly=True)
-    lease_token = fields.Char(readonly=True)
-    lease_until = fields.Datetime(readonly=True)
     exception_id = fields.Many2one(
         "finance.exception", readonly=True, index="btree_not_null", ondelete="set null"
     )
@@ -82,14 +98,31 @@ class FinanceDelivery(models.Model):
         help="An earlier event of the same document that must arrive first.",
     )
 
-    _claim_idx = models.Index("(endpoint_id, id) WHERE state = 'waiting'")
-    _order_idx = models.Index(
-        "(endpoint_id, aggregate, id) WHERE state IN ('waiting', 'sending', 'dead')"
+    # What is due: the claim starts at the head of one endpoint and lane.
+    _claim_idx = models.Index(
+        "(endpoint_id, lane, due_at, id) WHERE state = 'waiting' AND due_at IS NOT NULL"
     )
-    _due_idx = models.Index("(due_at) WHERE state = 'waiting'")
-    _sending_idx = models.Index("(endpoint_id) WHERE state = 'sending'")
-    _state_idx = models.Index("(state, id DESC)")
+    # What a batch is made of: collected, without a time of its own.
+    _collect_idx = models.Index(
+        "(subscription_id, id) WHERE state = 'waiting' AND due_at IS NULL"
+    )
+    # Who goes before whom in one document.
+    _order_idx = models.Index(
+        "(endpoint_id, aggregate, id) WHERE state IN ('waiting', 'parked', 'dead')"
+    )
+    # The rows that people look for are few, however long the table.
+    _open_idx = models.Index(
+        "(state, id DESC) WHERE state IN ('waiting', 'parked', 'dead', 'cancelled')"
+    )
+    # How many of an endpoint need somebody, and whose exception they hang on.
+    _stuck_idx = models.Index("(endpoint_id, state) WHERE state IN ('parked', 'dead')")
+    _dead_idx = models.Index("(exception_id, endpoint_id) WHERE state = 'dead'")
     _endpoint_idx = models.Index("(endpoint_id, id DESC)")
+    # How far a replay is: counted without reading a row.
+    _replay_idx = models.Index("(replay_id, state, id) WHERE replay_id IS NOT NULL")
+    _feed_position_unique = models.UniqueIndex(
+        "(endpoint_id, feed_position) WHERE feed_position IS NOT NULL"
+    )
 
     # === COMPUTES === #
 
@@ -107,7 +140,7 @@ class FinanceDelivery(models.Model):
         for delivery in self:
             delivery.body_text = json.dumps(
                 json.loads(delivery._body()), indent=2, ensure_ascii=False
-            )
+            )[: constants.PREVIEW_CHARS]
 
     def _compute_blocked_by_id(self):
         for delivery in self:
@@ -116,13 +149,15 @@ class FinanceDelivery(models.Model):
                     [
                         ("endpoint_id", "=", delivery.endpoint_id.id),
                         ("aggregate", "=", delivery.aggregate),
-                        ("state", "in", ("waiting", "sending", "dead")),
+                        ("state", "in", ("waiting", "parked", "dead")),
+                        ("due_at", "!=", False),
+                        ("replay_id", "=", delivery.replay_id),
                         ("id", "<", delivery.id),
                     ],
                     order="id",
                     limit=1,
                 )
-                if delivery.state == "waiting"
+                if delivery.state in ("waiting", "parked")
                 else False
             )
 
@@ -137,13 +172,15 @@ class FinanceDelivery(models.Model):
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
         deliveries = self.filtered(
-            lambda delivery: delivery.state in ("waiting", "dead", "cancelled")
+            lambda delivery: (
+                delivery.state in ("waiting", "parked", "dead", "cancelled")
+            )
         )
         if not deliveries:
             raise UserError(
                 self.env._(
-                    "Nothing to send: what you chose is delivered or being sent "
-                    "right now."
+                    "Nothing to send: what you chose is delivered, or waits behind an "
+                    "earlier event that has to be decided first."
                 )
             )
         deliveries.sudo()._rearm()
@@ -153,13 +190,14 @@ class FinanceDelivery(models.Model):
         """Give a delivery up for good, so that what waits behind it can go."""
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
-        deliveries = self.filtered(lambda d: d.state in ("waiting", "dead"))
+        deliveries = self.filtered(lambda d: d.state in ("waiting", "parked", "dead"))
         if not deliveries:
             raise UserError(self.env._("Only what is not delivered can be cancelled."))
         exceptions = deliveries.exception_id
-        deliveries.sudo().write({"state": "cancelled", "exception_id": False})
+        deliveries = deliveries.sudo()
+        deliveries.write({"state": "cancelled", "exception_id": False})
+        deliveries._unpark()
         exceptions.sudo()._resolve_if_done(self.env._("Deliveries cancelled"))
-        self._wake_after_commit()
         return True
 
     def action_open_event(self):
@@ -181,40 +219,59 @@ class FinanceDelivery(models.Model):
     # === BUSINESS METHODS === #
 
     def _rearm(self):
-        """Make the deliveries due now, with all attempts of the schedule ahead."""
+        """Make the deliveries due now, with all attempts of the schedule ahead.
+
+        What was in a batch goes on its own, and what was parked behind a delivery
+        follows it.
+        """
         self.write(
             {
                 "state": "waiting",
                 "due_at": clock.naive_now(),
                 "attempt_count": 0,
                 "throttle_count": 0,
+                "batch_id": False,
             }
         )
+        self._unpark()
+
+    def _unpark(self):
+        """Let what was parked behind ``self`` be looked at again."""
+        self.flush_model()
+        self.env.execute_query(
+            SQL(
+                """
+                UPDATE finance_delivery d
+                   SET state = 'waiting',
+                       due_at = CASE WHEN d.due_at IS NULL THEN NULL ELSE %s END
+                  FROM finance_delivery p
+                 WHERE p.id = ANY(%s)
+                   AND d.endpoint_id = p.endpoint_id AND d.aggregate = p.aggregate
+                   AND d.id > p.id AND d.state = 'parked'
+             RETURNING d.id
+                """,
+                clock.naive_now(),
+                self.ids,
+            )
+        )
+        self.invalidate_model(flush=False)
         self._wake_after_commit()
+
+    def _message(self):
+        """Return (headers, body) of the request, as a dispatcher sends it."""
+        self.ensure_one()
+        self.flush_recordset()
+        subscription = self.subscription_id.sudo()
+        form = body.Form(
+            subscription.content_mode or "structured",
+            subscription.mask_personal,
+            subscription.mask_confidential,
+        )
+        return body.message(body.row(self.event_id), form, self.version)
 
     def _body(self):
         """Return the request body as bytes."""
-        self.ensure_one()
-        event = self.event_id
-        values = event.read(
-            [
-                "event_id",
-                "type",
-                "aggregate",
-                "sequence",
-                "source",
-                "subject",
-                "correlation_id",
-                "causation_id",
-                "actor",
-                "data",
-            ],
-            load=None,
-        )[0]
-        values["company_id"] = event.company_id.id
-        values["causation_id"] = values["causation_id"] or None
-        values["occurred_at"] = event.occurred_at.replace(tzinfo=timezone.utc)
-        return event._body(values)
+        return self._message()[1]
 
     # === ROUTING === #
 
@@ -227,24 +284,30 @@ class FinanceDelivery(models.Model):
         """
         subscriptions = self.env["finance.subscription"]
         now = clock.naive_now()
-        deliveries = []
+        deliveries, lanes = [], set()
         for event_pk, row in events:
             if row.problem:
                 self._report_problem(event_pk, row)
                 continue
-            for subscription, endpoint in subscriptions._routes(
-                row.company_id, row.type
-            ):
+            taken = set()
+            for subscriber in subscriptions._routes(row.company_id, row.type):
+                target = (subscriber.endpoint_id, subscriber.version)
+                if target in taken or not _wants(subscriber, row):
+                    continue
+                taken.add(target)
+                lanes.add(subscriber.lane)
                 deliveries.append(
                     (
                         event_pk,
-                        endpoint,
-                        subscription,
+                        subscriber.endpoint_id,
+                        subscriber.subscription_id,
                         row.company_id,
                         row.aggregate,
                         "waiting",
+                        subscriber.lane,
+                        subscriber.version,
                         now,
-                        now,
+                        now if subscriber.realtime else None,
                         0,
                         0,
                     )
@@ -256,14 +319,14 @@ class FinanceDelivery(models.Model):
             """
             INSERT INTO finance_delivery (
                 event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, created_at, due_at, attempt_count, throttle_count
+                state, lane, version, created_at, due_at, attempt_count, throttle_count
             ) VALUES %s
             """,
             deliveries,
             page_size=len(deliveries),
         )
         self.invalidate_model(flush=False)
-        self._wake_after_commit()
+        self._wake_after_commit(lanes)
 
     @api.model
     def _report_problem(self, event_pk, row):
@@ -284,55 +347,28 @@ class FinanceDelivery(models.Model):
     # === WAKING === #
 
     @api.model
-    def _wake_after_commit(self):
-        """Have a dispatcher run once this transaction is committed.
-
-        Once per transaction, and outside of it: inserting a job takes a global lock
-        at commit, which business transactions must not wait for.
-        """
-        postcommit = self.env.cr.postcommit
-        if WAKE in postcommit.data:
-            return
-        postcommit.data[WAKE] = True
-        registry = self.env.registry
-
-        @postcommit.add
-        def wake():
-            try:
-                with registry.cursor() as cr:
-                    env = api.Environment(cr, SUPERUSER_ID, {})
-                    env["finance.delivery"]._wake()
-            except Exception:
-                # The business transaction is committed already, and the sweep
-                # finds what no job was made for.
-                _logger.exception("finance_hub: no dispatcher job could be made")
+    def _wake_job(self, lane):
+        return (
+            "_job_dispatch",
+            f"root.finance_hub.dispatch.{lane}",
+            self.env._("Deliver finance events (%s lane)", lane),
+        )
 
     @api.model
-    def _wake(self, eta: datetime | None = None):
-        """Enqueue a dispatcher job unless an equal one waits already.
-
-        :param eta: when it should run (aware, UTC); at once by default
-        """
-        identity = DISPATCH_IDENTITY
-        if eta:
-            identity = f"{DISPATCH_IDENTITY}@{int(eta.timestamp())}"
-        self.with_delay(
-            eta=eta and clock.naive(eta),
-            identity_key=identity,
-            description=self.env._("Deliver finance events"),
-        )._job_dispatch()
+    def _wake_after_commit(self, lanes=constants.LANES):
+        return super()._wake_after_commit(lanes)
 
     # === JOBS AND CRONS === #
 
     @api.model
-    def _job_dispatch(self):
-        """Deliver what is due, for a bounded time; see :class:`Dispatcher`."""
-        dispatcher = Dispatcher(self.env.registry)
+    def _job_dispatch(self, lane):
+        """Deliver what is due in a lane, for a bounded time; see Dispatcher."""
+        dispatcher = Dispatcher(self.env.registry, lane)
         statistics = dispatcher.run()
         if statistics.out_of_time:
-            self._wake()
+            self._wake(lane)
         elif eta := dispatcher.next_wake():
-            self._wake(eta)
+            self._wake(lane, eta)
         return str(statistics)
 
     @api.model
@@ -343,17 +379,25 @@ class FinanceDelivery(models.Model):
         fall between the end of a dispatcher's search and the end of its job. This
         is the guarantee that nothing waits for ever.
         """
-        self.env.cr.execute(
-            """
-            SELECT EXISTS (
-                SELECT 1 FROM finance_delivery
-                 WHERE state = 'waiting' AND due_at <= %(now)s
-            ) OR EXISTS (
-                SELECT 1 FROM finance_delivery
-                 WHERE state = 'sending' AND lease_until < %(now)s
+        for lane in constants.LANES:
+            self.env.cr.execute(
+                BUSY_ENDPOINTS + " LIMIT 1", {"lane": lane, "now": clock.naive_now()}
             )
-            """,
-            {"now": clock.naive_now()},
-        )
-        if self.env.cr.fetchone()[0]:
-            self._wake()
+            if self.env.cr.fetchone():
+                self._wake(lane)
+
+
+def _wants(subscriber, row):
+    """Whether a subscriber takes an event, beyond its type.
+
+    What is said of an endpoint or connector never goes there: a system that is down
+    would be told of it by the way that is down, and of that again.
+    """
+    if row.res_model == "finance.endpoint" and row.res_id == subscriber.endpoint_id:
+        return False
+    if row.res_model == "finance.connector" and row.res_id == subscriber.connector_id:
+        return False
+    condition = subscriber.condition
+    if condition is None:
+        return True
+    return condition.matches(json.loads(row.data), filter_attributes(row))

@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--tags", help="Odoo test tags instead of HUB_TEST_TAGS")
     sub = command("bench", _bench, "run the benchmarks")
-    sub.add_argument("arguments", nargs=argparse.REMAINDER)
+    sub.add_argument("--quick", action="store_true", help="small loads")
+    sub.add_argument("--results", metavar="FILE", help="write the figures here")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="all unless named")
     sub = command("lint", _lint, "run all linters")
     sub.add_argument("--fix", action="store_true", help="correct what can be corrected")
     sub = command("lint-tool", _lint_tool, "run one linter (used by pre-commit)")
@@ -116,7 +118,10 @@ def _test(settings: Settings, options) -> int:
 def _bench(settings: Settings, options) -> int:
     from .demo import bench
 
-    return bench(settings, options.arguments)
+    arguments = ["--quick"] if options.quick else []
+    if options.results:
+        arguments.append(f"--results={os.path.abspath(options.results)}")
+    return bench(settings, [*arguments, *options.names])
 
 
 def _lint(settings: Settings, options) -> int:
@@ -156,11 +161,13 @@ def _screenshots(settings: Settings, _options) -> int:
 
 
 def _clean(settings: Settings, options) -> int:
+    from .broker import Broker
     from .demo import stop
     from .provision import is_ours
 
     stop(settings, cluster=False)
     Cluster(settings).remove()
+    Broker(settings).remove()
     if options.databases:
         shutil.rmtree(settings.home / "data", ignore_errors=True)
     elif is_ours(settings):

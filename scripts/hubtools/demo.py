@@ -153,7 +153,7 @@ def stop(settings: Settings, *, cluster: bool = True) -> int:
     :return: the exit code
     """
     stopped = []
-    for kind in ("front", "odoo", "receiver"):
+    for kind in ("front", "odoo", "receiver", "broker"):
         for note_file in sorted(settings.run.glob(f"{kind}-*.json")):
             name = note_file.stem
             if name.endswith("-secrets"):

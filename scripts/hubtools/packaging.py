@@ -36,6 +36,10 @@ _LEFT_OUT = (
     "/tests/system",
 )
 
+#: Optional parts of the wheel, ``pip install 'odoo-addon-finance_hub[amqp]'``: each
+#: with the packages it brings. ``whool`` knows only what the manifest says.
+_EXTRAS = {"amqp": ("pika>=1.3",)}
+
 #: Lock file → what it is resolved from, and the lock files it stands beside.
 _LOCKS = {
     "run": ("run.in", ()),
@@ -93,6 +97,7 @@ def wheel(settings: Settings) -> int:
         found = list(built.glob("*.whl"))
         if len(found) != 1:
             raise HubError("The build left no wheel.")
+        add_extras(python, found[0])
         with zipfile.ZipFile(found[0]) as archive:
             names = archive.namelist()
         manifest = f"odoo/addons/{ADDON}/__manifest__.py"
@@ -104,6 +109,30 @@ def wheel(settings: Settings) -> int:
         size = target.stat().st_size // 1024
         note(f"{target.relative_to(settings.root)}: {len(names)} files, {size} kB")
     return 0
+
+
+def add_extras(python: Path, wheel_file: Path) -> None:
+    """Write the optional parts into the metadata of a wheel, in its place.
+
+    :param python: one that has the package ``wheel``
+    """
+    folder = wheel_file.parent
+    with tempfile.TemporaryDirectory() as place:
+        unpack = [python, "-m", "wheel", "unpack", "--dest", place, wheel_file]
+        run(unpack, what="opening the wheel")
+        root = next(Path(place).iterdir())
+        metadata = next(root.glob("*.dist-info")) / "METADATA"
+        head, separator, description = metadata.read_text().partition("\n\n")
+        lines = []
+        for extra, packages in _EXTRAS.items():
+            lines.append(f"Provides-Extra: {extra}")
+            lines += [
+                f"Requires-Dist: {package}; extra == '{extra}'" for package in packages
+            ]
+        metadata.write_text("\n".join([head, *lines]) + separator + description)
+        wheel_file.unlink()
+        pack = [python, "-m", "wheel", "pack", "--dest-dir", folder, root]
+        run(pack, what="closing the wheel")
 
 
 def lock(settings: Settings) -> int:

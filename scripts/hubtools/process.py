@@ -133,9 +133,11 @@ class Background:
         command: Sequence[str | Path],
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        **options,
     ) -> int:
         """Start the program as the leader of a new process group.
 
+        :param options: more of ``subprocess.Popen``, such as ``user``
         :return: its process id
         """
         self.note.parent.mkdir(parents=True, exist_ok=True)
@@ -149,6 +151,7 @@ class Background:
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
                 start_new_session=True,
+                **options,
             )
         self._process = process
         self.note.write_text(

@@ -34,6 +34,24 @@ ODOO_SUITE_PACKAGES = (
 #: has the files that Odoo's stylesheets link to, which would leave no icons.
 STABLE_PACKAGES = ("fonts-font-awesome",)
 
+#: The message broker of the AMQP tests, from the machine's own suite: RabbitMQ and
+#: those parts of Erlang without which it does not start.
+BROKER_PACKAGES = (
+    "rabbitmq-server",
+    "erlang-asn1",
+    "erlang-base",
+    "erlang-crypto",
+    "erlang-eldap",
+    "erlang-inets",
+    "erlang-mnesia",
+    "erlang-os-mon",
+    "erlang-public-key",
+    "erlang-ssl",
+    "erlang-syntax-tools",
+    "erlang-tools",
+    "erlang-xmerl",
+)
+
 #: Databases. The demo's name may be changed by a variable, the others are ours.
 TEST_DATABASE = "finance_hub_test"
 SYSTEM_DATABASE = "finance_hub_system"
@@ -50,6 +68,8 @@ PG_ROLE = "finance_hub"
 #: The operating-system user that owns the cluster when the tools run as root
 #: (PostgreSQL refuses to run as root); Debian's package creates it.
 PG_OS_USER = "postgres"
+#: The one that runs the broker when the tools run as root; every Debian has it.
+BROKER_OS_USER = "nobody"
 
 #: Channels of queue_job: two at a time, one dispatcher (outbound) and one inbox
 #: job. Kept below the number of workers, since a running job occupies one.
@@ -84,7 +104,15 @@ VARIABLES = {
         "(default: 8049, and the next)"
     ),
     "HUB_SYSTEM_RECEIVER_PORT": (
-        "HTTP port of the receiver of system tests and benchmarks (default: 8059)"
+        "HTTP port of the receiver of system tests and benchmarks (default: 8059; "
+        "benchmarks take the next, too)"
+    ),
+    "HUB_BROKER": (
+        "folder of the private message broker of the AMQP tests (default: "
+        "/var/tmp/finance-hub-broker-<uid>-<hash of HUB_HOME>)"
+    ),
+    "HUB_BROKER_PORT": (
+        "AMQP port of that broker (default: 8079; the next three are taken, too)"
     ),
     "HUB_WORKERS": "HTTP workers of Odoo (default: 4)",
     "HUB_DB": "name of the demo database (default: finance_hub_demo)",
@@ -135,6 +163,8 @@ class Settings:
     test_port: int
     system_port: int
     system_receiver_port: int
+    broker: Path
+    broker_port: int
     workers: int
     demo_database: str
     odoo: Path | None
@@ -170,6 +200,9 @@ class Settings:
             test_port=_port("HUB_TEST_PORT", 8039),
             system_port=_port("HUB_SYSTEM_PORT", 8049),
             system_receiver_port=_port("HUB_SYSTEM_RECEIVER_PORT", 8059),
+            broker=_path("HUB_BROKER")
+            or Path(f"/var/tmp/finance-hub-broker-{os.geteuid()}-{mark}"),
+            broker_port=_port("HUB_BROKER_PORT", 8079),
             workers=int(workers),
             demo_database=os.environ.get("HUB_DB") or "finance_hub_demo",
             odoo=_path("HUB_ODOO"),

@@ -1,7 +1,9 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 import asyncio
+import contextlib
 import ipaddress
 import socket
+import struct
 
 import aiohttp
 import pytest
@@ -10,6 +12,7 @@ from aiohttp.abc import AbstractResolver
 from finance_hub.transport import (
     AddressRefused,
     check_address,
+    check_amqp_url,
     check_url,
     parse_networks,
 )
@@ -292,10 +295,51 @@ def test_a_url_is_taken_apart():
         ("https://[::ffff:7f00:1]:8443/", "address_refused"),
         ("https://169.254.169.254/latest/meta-data/", "metadata_refused"),
         ("https://[fd00:ec2::254]/", "metadata_refused"),
+        # What programs have been talked into by other spellings.
+        ("https://0/", "host_spelling"),
+        ("https://00000127.0.0.1/", "host_spelling"),
+        ("https://127.0.0.01/", "host_spelling"),
+        ("https://0x7F.0x0.0x0.0x1/", "host_spelling"),
+        ("https://0300.0250.0.1/", "host_spelling"),
+        ("https://4294967297/", "host_spelling"),
+        ("https://127.0.0.1.nip.0x1/", "host_spelling"),
+        ("https://①②⑦.⓪.⓪.①/", "host_spelling"),
+        ("https://127．0．0．1/", "host_spelling"),
+        ("https://LOCALHOST./", "host_spelling"),
+        ("https://localhost%00.example.com/", "host_spelling"),
+        ("https://%31%32%37.0.0.1/", "host_spelling"),
+        ("https://127%2e0%2e0%2e1/", "host_spelling"),
+        ("https://example.com%2f@127.0.0.1/", "userinfo_refused"),
+        ("https://127.0.0.1:443@example.com/", "userinfo_refused"),
+        ("https://@127.0.0.1/", "userinfo_refused"),
+        ("https://example.com:@127.0.0.1/", "userinfo_refused"),
+        ("https://example.com\t@127.0.0.1/", "url_malformed"),
+        ("https://example.com\r\nHost: 127.0.0.1/", "url_malformed"),
+        ("https://example.com;@127.0.0.1/", "userinfo_refused"),
+        ("https:\\\\127.0.0.1/", "url_malformed"),
+        ("https://127.0.0.1\\.example.com/", "url_malformed"),
+        ("https:127.0.0.1/", "url_malformed"),
+        ("HTTPS://[FE80::1]/", "address_refused"),
+        ("https://[::]/", "address_refused"),
+        ("https://[0:0:0:0:0:FFFF:127.0.0.1]/", "address_refused"),
+        ("https://[0000:0000:0000:0000:0000:0000:0000:0001]/", "address_refused"),
+        ("https://[::ffff:0:127.0.0.1]/", "address_refused"),  # translated (SIIT)
+        ("https://[::FFFF:A9FE:A9FE]/", "metadata_refused"),
+        ("https://[64:FF9B::169.254.169.254]/", "metadata_refused"),
     ],
 )
 def test_refused_urls(url, code):
     refused(code, check_url, url)
+
+
+@pytest.mark.parametrize("ip", [*PRIVATE, *NEVER, *METADATA])
+def test_a_literal_host_is_judged_like_an_address(ip):
+    """An HTTP client asks no resolver about it, so the URL has to be refused."""
+    host = f"[{ip}]" if ":" in ip else ip
+    for url in (f"https://{host}/", f"HTTPS://{host.upper()}:8443/x?y=z"):
+        with pytest.raises(AddressRefused) as caught:
+            check_url(url)
+        assert caught.value.code in ("address_refused", "metadata_refused")
 
 
 def test_allowed_networks_open_literals_and_plain_http():
@@ -316,6 +360,74 @@ def test_check_url_raises_nothing_else(text):
         except AddressRefused:
             continue
         assert check_url(target.url) == target
+
+
+# === URLS OF BROKERS === #
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "vhost"),
+    [
+        ("amqps://broker.example.com", "broker.example.com", 5671, "/"),
+        ("amqps://broker.example.com/", "broker.example.com", 5671, "/"),
+        ("AMQPS://Broker.Example.com:5700/a.b", "broker.example.com", 5700, "a.b"),
+        ("amqps://broker.example.com/%2F", "broker.example.com", 5671, "/"),
+        ("amqps://broker.example.com/a%2fb", "broker.example.com", 5671, "a/b"),
+        ("amqps://broker.example.com/b%C3%BCro", "broker.example.com", 5671, "büro"),
+        ("amqps://8.8.8.8/x", "8.8.8.8", 5671, "x"),
+        ("amqp://127.0.0.1/x", "127.0.0.1", 5672, "x"),
+        ("amqp://[::1]:5673/x", "::1", 5673, "x"),
+    ],
+)
+def test_a_brokers_url_is_taken_apart(url, host, port, vhost):
+    target, found = check_amqp_url(url, LOOPBACK)
+    assert (target.host, target.port, found) == (host, port, vhost)
+    assert check_amqp_url(target.url, LOOPBACK) == (target, vhost)
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("", "url_malformed"),
+        ("https://broker.example.com/", "scheme_refused"),
+        ("amqp://broker.example.com/", "amqp_refused"),
+        ("amqp://8.8.8.8/", "amqp_refused"),
+        ("amqp://localhost/", "amqp_refused"),
+        ("amqps://10.0.0.1/", "address_refused"),
+        ("amqp://10.0.0.1/", "address_refused"),
+        ("amqps://169.254.169.254/", "metadata_refused"),
+        ("amqps://0x7f.1/", "host_spelling"),
+        ("amqps://guest:guest@broker.example.com/", "userinfo_refused"),
+        ("amqps://broker.example.com/a/b", "url_malformed"),
+        ("amqps://broker.example.com/a?heartbeat=1", "url_malformed"),
+        ("amqps://broker.example.com/?heartbeat=1", "url_malformed"),
+        ("amqps://broker.example.com/%", "url_malformed"),
+        ("amqps://broker.example.com/%zz", "url_malformed"),
+        ("amqps://broker.example.com/%ff", "url_malformed"),
+        ("amqps://broker.example.com/a%00b", "url_malformed"),
+        ("amqps://broker.example.com/" + "a" * 256, "url_malformed"),
+        ("amqps://broker.example.com:6379/", "port_refused"),
+    ],
+)
+def test_refused_urls_of_brokers(url, code):
+    refused(code, check_amqp_url, url, LOOPBACK)
+
+
+def test_one_kind_of_url_is_not_taken_for_the_other():
+    refused("scheme_refused", check_url, "amqps://broker.example.com/")
+    refused("scheme_refused", check_url, "amqp://127.0.0.1/", LOOPBACK)
+    with pytest.raises(AddressRefused, match="amqps://"):
+        check_amqp_url("ftp://broker.example.com/")
+
+
+@given(st.text(max_size=60))
+def test_check_amqp_url_raises_nothing_else(text):
+    for url in (text, f"amqps://{text}", f"amqps://example.com/{text}"):
+        try:
+            target, vhost = check_amqp_url(url)
+        except AddressRefused:
+            continue
+        assert check_amqp_url(target.url) == (target, vhost)
 
 
 # === RESOLVER === #
@@ -403,5 +515,157 @@ def test_a_connection_goes_to_the_checked_address_and_nowhere_else():
             assert inner.asked == ["receiver.test"]
         finally:
             await runner.cleanup()
+
+    asyncio.run(main())
+
+
+# === A NAME THAT CHANGES ITS ANSWER === #
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """A real DNS server on loopback (RFC 1035) that answers with TTL 0.
+
+    :ivar answers: addresses of the A record, one question after the other, the last
+        one for ever
+    """
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.questions = 0
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, address):
+        self.questions += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        question = data[12:]
+        header = data[:2] + struct.pack(">HHHHH", 0x8180, 1, 1, 0, 0)
+        # A pointer to the name of the question, type A, class IN, TTL 0.
+        record = struct.pack(">HHHIH", 0xC00C, 1, 1, 0, 4) + socket.inet_aton(answer)
+        self.transport.sendto(header + question + record, address)
+
+
+class StubResolver(AbstractResolver):
+    """Asks a DNS server for every look-up, as a system without a cache does."""
+
+    def __init__(self, server):
+        self.server = server
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            client.connect(self.server)
+            labels = b"".join(
+                bytes([len(label)]) + label.encode() for label in host.split(".")
+            )
+            query = struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0)
+            await loop.sock_sendall(
+                client, query + labels + b"\0" + struct.pack(">HH", 1, 1)
+            )
+            answer = await loop.sock_recv(client, 512)
+        return [
+            {
+                "hostname": host,
+                "host": socket.inet_ntoa(answer[-4:]),
+                "port": port,
+                "family": socket.AF_INET,
+                "proto": 0,
+                "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            }
+        ]
+
+    async def close(self):
+        pass
+
+
+@contextlib.asynccontextmanager
+async def rebinding(*answers):
+    """Yield a resolver, its DNS server, a port, and who was called on it.
+
+    Two services listen on the same port of two addresses: 127.0.0.1, which is allowed
+    and stands for the internet, and 127.0.0.2, which stands for the inside.
+    """
+    called = []
+
+    async def answer(request):
+        called.append(request.transport.get_extra_info("sockname")[0])
+        return web.Response(text="here", headers={"Connection": "close"})
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    await web.TCPSite(runner, "127.0.0.2", port).start()
+    loop = asyncio.get_running_loop()
+    transport, server = await loop.create_datagram_endpoint(
+        lambda: NameServer(*answers), local_addr=("127.0.0.1", 0)
+    )
+    try:
+        yield StubResolver(transport.get_extra_info("sockname")), server, port, called
+    finally:
+        transport.close()
+        await runner.cleanup()
+
+
+OUTSIDE, INSIDE = "127.0.0.1", "127.0.0.2"
+ONLY_OUTSIDE = parse_networks(OUTSIDE)
+
+
+def test_the_rebinding_would_work_without_the_guard():
+    """The trap is real: an unguarded client ends up inside."""
+
+    async def main():
+        async with rebinding(OUTSIDE, INSIDE) as (inner, _server, port, called):
+            connector = aiohttp.TCPConnector(resolver=inner, use_dns_cache=False)
+            async with aiohttp.ClientSession(connector=connector) as session:
+                for _ in range(2):
+                    async with session.get(f"http://rebind.test:{port}/") as response:
+                        assert response.status == 200
+            assert called == [OUTSIDE, INSIDE]
+
+    asyncio.run(main())
+
+
+def test_what_was_checked_is_what_is_connected_to():
+    """Between the check and the connection there is no second question."""
+
+    async def main():
+        async with rebinding(OUTSIDE, INSIDE) as (inner, server, port, called):
+            connector = aiohttp.TCPConnector(
+                resolver=GuardedResolver(ONLY_OUTSIDE, inner), use_dns_cache=False
+            )
+            async with aiohttp.ClientSession(connector=connector) as session:
+                async with session.get(f"http://rebind.test:{port}/") as response:
+                    assert response.status == 200
+                assert (called, server.questions) == ([OUTSIDE], 1)
+                # Asked again for a new connection, the name leads inside.
+                for _ in range(3):
+                    with pytest.raises(AddressRefused):
+                        await session.get(f"http://rebind.test:{port}/")
+            assert called == [OUTSIDE]
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_believed_for_a_while_only_with_its_verdict():
+    """The cache of the connector stands behind the guard, not before it."""
+
+    async def main():
+        async with rebinding(INSIDE, OUTSIDE) as (inner, server, port, called):
+            connector = aiohttp.TCPConnector(
+                resolver=GuardedResolver(ONLY_OUTSIDE, inner), ttl_dns_cache=30
+            )
+            async with aiohttp.ClientSession(connector=connector) as session:
+                with pytest.raises(AddressRefused):
+                    await session.get(f"http://rebind.test:{port}/")
+                for _ in range(3):
+                    async with session.get(f"http://rebind.test:{port}/") as response:
+                        assert response.status == 200
+            assert called == [OUTSIDE] * 3
+            assert server.questions == 2
 
     asyncio.run(main())

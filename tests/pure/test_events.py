@@ -218,7 +218,7 @@ def test_a_version_is_not_taken_for_a_verb():
 
 
 def test_matching():
-    assert len(matching("finance.invoice.*.v1")) == 7
+    assert len(matching("finance.invoice.*.v1")) == 9
     assert set(matching("*")) == set(NAMES)
 
 

@@ -103,7 +103,7 @@ def test_decide_is_total_and_never_early(
         if decision.counts_as_attempt:
             assert wait(decision) >= RETRY_SCHEDULE[made] - 1e-6
         else:
-            assert status == 429
+            assert status == 429 or error in const.THROTTLE_ERRORS
     if not outcome.delivered:
         explanation = explain(outcome)
         assert explanation.code in TAXONOMY
@@ -170,7 +170,7 @@ def test_gone():
     assert decision.kind == "gone" and "410" in decision.reason
 
 
-@pytest.mark.parametrize("error", sorted(ERRORS))
+@pytest.mark.parametrize("error", sorted(set(ERRORS) - const.THROTTLE_ERRORS))
 def test_errors_are_retried(error):
     assert decide(Outcome(error=error), 1, NOW).kind == "retry"
     assert decide(Outcome(error=error), 8, NOW).kind == "dead"
@@ -182,7 +182,32 @@ def test_an_answer_with_an_error_is_no_success():
     assert decide(outcome, 1, NOW).kind == "retry"
 
 
+@pytest.mark.parametrize("error", sorted(const.REFUSAL_ERRORS))
+def test_refusals_of_a_broker_are_like_client_errors(error):
+    assert error in ERRORS
+    decision = decide(Outcome(error=error), 1, NOW, dead_on_client_error=True)
+    assert decision.kind == "dead" and decision.counts_as_attempt
+    assert decide(Outcome(error=error), 1, NOW).kind == "retry"
+
+
+def test_a_confirm_is_a_success_without_a_status():
+    outcome = Outcome(confirmed=True)
+    assert outcome.delivered and not Outcome(confirmed=True, error="connect").delivered
+    decision = decide(outcome, 1, NOW)
+    assert decision.kind == "delivered" and "None" not in decision.reason
+
+
 # === THROTTLING === #
+
+
+@pytest.mark.parametrize("error", sorted(const.THROTTLE_ERRORS))
+def test_a_broker_that_takes_nothing_uses_up_no_attempt(error):
+    assert error in ERRORS
+    decision = decide(Outcome(error=error), 8, NOW, rng=NoJitter())
+    assert (decision.kind, decision.counts_as_attempt) == ("retry", False)
+    assert wait(decision) == const.THROTTLE_DELAY
+    limits = {"throttles_made": const.THROTTLES_MAX}
+    assert decide(Outcome(error=error), 8, NOW, **limits).kind == "dead"
 
 
 def test_throttling_uses_up_no_attempt():
@@ -278,6 +303,14 @@ def test_parse_retry_after_is_total(value):
         (answer(401), "T-4XX"),
         (answer(404), "T-4XX"),
         (answer(422), "T-4XX"),
+        (Outcome(error="amqp_unroutable"), "T-4XX"),
+        (Outcome(error="amqp_login"), "T-4XX"),
+        (Outcome(error="amqp_nack"), "T-THROTTLED"),
+        (Outcome(error="amqp_blocked"), "T-THROTTLED"),
+        (Outcome(error="amqp_timeout"), "T-TIMEOUT"),
+        (Outcome(error="amqp_channel"), "T-5XX"),
+        (Outcome(error="amqp_protocol"), "T-CONNECT"),
+        (Outcome(error="amqp_library"), "T-INTERNAL"),
     ],
 )
 def test_error_code(outcome, code):
@@ -285,7 +318,9 @@ def test_error_code(outcome, code):
 
 
 def test_every_error_has_words_of_its_own():
-    assert len({explain(Outcome(error=error)).cause for error in ERRORS}) == len(ERRORS)
+    words = [explain(Outcome(error=error)) for error in ERRORS]
+    assert len({explanation.cause for explanation in words}) == len(ERRORS)
+    assert {explanation.code for explanation in words} <= set(TAXONOMY)
     assert DEADLETTER_CODE in TAXONOMY
     with pytest.raises(ValueError):
         explain(answer(200))

@@ -48,7 +48,7 @@ def test_importing_a_room_needs_no_http_client(room):
         "import sys, types; package = types.ModuleType('finance_hub'); "
         f"package.__path__ = [{str(ADDON)!r}]; sys.modules['finance_hub'] = package; "
         f"import importlib; importlib.import_module('finance_hub.{room}'); "
-        "assert not {'aiohttp', 'requests', 'odoo'} & set(sys.modules)"
+        "assert not {'aiohttp', 'pika', 'requests', 'odoo'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 import standardwebhooks
+import svix
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from finance_hub.signing import (
     Signer,
     VerificationError,
@@ -86,6 +88,38 @@ def test_the_reference_package_verifies_what_we_sign():
     assert standardwebhooks.Webhook(secret).verify(BODY, sent) == json.loads(BODY)
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(generate_secret()).verify(BODY, sent)
+
+
+def test_the_packages_of_svix_verify_what_we_sign():
+    """Neither package knows v1a; both look past it, so both schemes can go together."""
+    secret = generate_secret()
+    private, public = generate_key_pair()
+    now = int(datetime.now(UTC).timestamp())
+    sent = Signer([private, OTHER, secret]).sign_request(
+        "POST", "https://example.com/", "msg_1", now, BODY, {}
+    )
+    assert sent["webhook-signature"].startswith("v1a,")
+    for package in (svix.webhooks, standardwebhooks):
+        package.Webhook(secret).verify(BODY, sent)
+        for changed in ({"webhook-id": "msg_2"}, {"webhook-timestamp": str(now - 600)}):
+            with pytest.raises(package.WebhookVerificationError):
+                package.Webhook(secret).verify(BODY, {**sent, **changed})
+        with pytest.raises(package.WebhookVerificationError):
+            package.Webhook(secret).verify(BODY + b" ", sent)
+        with pytest.raises(package.WebhookVerificationError):
+            package.Webhook(generate_secret()).verify(BODY, sent)
+    assert verify([public], sent, BODY, now)
+
+
+def test_a_public_key_is_all_the_receiver_needs():
+    """Checked with nothing of ours: the bytes of the specification and Ed25519."""
+    private, public = generate_key_pair()
+    sent = Signer([private]).sign_headers("msg_1", TIMESTAMP, BODY)
+    key = Ed25519PublicKey.from_public_bytes(
+        base64.b64decode(public.removeprefix("whpk_"))
+    )
+    signature = base64.b64decode(sent["webhook-signature"].removeprefix("v1a,"))
+    key.verify(signature, b"msg_1.%d.%b" % (TIMESTAMP, BODY))
 
 
 def test_we_verify_what_the_reference_package_signs():

@@ -4,11 +4,22 @@ Starting takes many seconds, so one server serves all tests. A test that kills o
 stops it leaves it that way: ``hub`` starts it again for the next test.
 """
 
+import sys
+import types
+from pathlib import Path
+
 import pytest
 
+from hubtools.broker import Broker
+from hubtools.certificates import Authority
 from hubtools.receiving import Receiver
 from hubtools.settings import Settings
 from hubtools.system import Hub, system_receiver
+
+# The pure rooms, as ``finance_hub``, without the addon's own __init__.py.
+package = types.ModuleType("finance_hub")
+package.__path__ = [str(Path(__file__).resolve().parents[2])]
+sys.modules.setdefault("finance_hub", package)
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +64,27 @@ def receiver(receiver_session) -> Receiver:
     receiver_session.control("ok")
     receiver_session.clear()
     return receiver_session
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """A certificate authority of our own."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def broker_session(settings, authority):
+    """A RabbitMQ with a TLS listener, on an empty disk."""
+    broker = Broker(settings, authority.server_files("127.0.0.1", "broker.test"))
+    broker.stop()
+    broker.forget()
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def broker(broker_session) -> Broker:
+    """The running broker (started again when the last test ended it)."""
+    broker_session.start()
+    return broker_session

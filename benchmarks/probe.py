@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""An Odoo process that measures itself from the inside, steered line by line.
+
+It loads the registry of one database as any Odoo process does and then reads one
+command a line from its standard input: ``{"do": name, …}``. It answers each with one
+line of JSON.
+
+    post   make ``count`` draft invoices, then time their posting in one transaction
+    claim  time how a dispatcher claims its batches, ``count`` of them
+    drain  run a dispatcher to its end under a sampling profiler
+"""
+
+import argparse
+import functools
+import inspect
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+
+import psycopg2.extensions
+
+ADDON = "odoo.addons.finance_hub."
+#: Seconds between two looks of the profiler.
+SAMPLE_INTERVAL = 0.002
+
+
+class Meter:
+    """Time and queries of the addon's own code, what it calls by super() excluded.
+
+    Time belongs to the addon from the moment one of its methods is entered until it
+    returns, except while a method that it overrides runs: that one would run without
+    the addon as well.
+    """
+
+    def __init__(self):
+        self.seconds = 0.0
+        self.queries = 0
+        self._depth = 0
+        self._since = 0.0
+        self.running = False
+
+    def clear(self):
+        self.seconds, self.queries = 0.0, 0
+
+    def _start(self):
+        self.running = True
+        self._since = time.perf_counter()
+
+    def _stop(self):
+        self.seconds += time.perf_counter() - self._since
+        self.running = False
+
+    def entering(self, function):
+        """Wrap a method of the addon."""
+
+        @functools.wraps(function)
+        def entered(*arguments, **keywords):
+            if self.running:
+                return function(*arguments, **keywords)
+            self._start()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                self._stop()
+
+        return entered
+
+    def leaving(self, function):
+        """Wrap a method that one of the addon's calls by super()."""
+
+        @functools.wraps(function)
+        def left(*arguments, **keywords):
+            if not self.running:
+                return function(*arguments, **keywords)
+            self._stop()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                self._start()
+
+        return left
+
+
+METER = Meter()
+
+
+class CountingCursor(psycopg2.extensions.cursor):
+    """Counts every statement, those that run beneath Odoo's cursor, too."""
+
+    total = 0
+
+    def execute(self, query, parameters=None):
+        CountingCursor.total += 1
+        if METER.running:
+            METER.queries += 1
+        return super().execute(query, parameters)
+
+
+def instrument(registry) -> int:
+    """Wrap the addon's methods, and what they override, in the meter.
+
+    :return: how many methods of the addon were wrapped
+    """
+    found: dict[tuple[type, str], bool] = {}
+    for model in registry.models.values():
+        lineage = model.__mro__
+        for position, kind in enumerate(lineage):
+            if not kind.__module__.startswith(ADDON):
+                continue
+            for name, member in vars(kind).items():
+                if not inspect.isfunction(member):
+                    continue
+                found[kind, name] = True
+                for parent in lineage[position + 1 :]:
+                    below = vars(parent).get(name)
+                    if inspect.isfunction(below):
+                        if not parent.__module__.startswith(ADDON):
+                            found.setdefault((parent, name), False)
+                        break
+    for (kind, name), ours in found.items():
+        wrap = METER.entering if ours else METER.leaving
+        setattr(kind, name, wrap(vars(kind)[name]))
+    return sum(found.values())
+
+
+class Probe:
+    """One loaded database."""
+
+    def __init__(self, config_file: str, database: str):
+        from odoo.modules.registry import Registry
+        from odoo.service.server import load_server_wide_modules
+        from odoo.tools import config
+
+        config.parse_config(
+            ["-c", config_file, "-d", database, "--no-http", "--workers=0"],
+            setup_logging=True,
+        )
+        load_server_wide_modules()
+        self.registry = Registry(database)
+        self.wrapped = 0
+
+    @contextmanager
+    def _environment(self):
+        from odoo import SUPERUSER_ID, api
+
+        with self.registry.cursor() as cr:
+            cr._obj.close()
+            cr._obj = cr._cnx.cursor(cursor_factory=CountingCursor)
+            yield api.Environment(cr, SUPERUSER_ID, {})
+
+    # === POSTING === #
+
+    def _drafts(self, count: int) -> list[int]:
+        with self._environment() as env:
+            company = env.ref("base.main_company")
+            partner = env["res.partner"].search([("customer_rank", ">", 0)], limit=1)
+            values = {
+                "move_type": "out_invoice",
+                "partner_id": partner.id,
+                "invoice_date": "2026-01-15",
+                "invoice_line_ids": [
+                    (0, 0, {"name": "Load", "quantity": 1, "price_unit": 10.0})
+                ],
+            }
+            moves = env["account.move"].with_company(company).create([values] * count)
+            return moves.ids
+
+    def post(self, count: int) -> dict:
+        """Post invoices; the time until they are committed, and the addon's in it.
+
+        :return: ``total``, ``added`` and ``after_commit`` in seconds (the last is what
+            the addon does after the commit), ``queries`` and ``added_queries``, and
+            how many methods of the addon were ``wrapped``
+        """
+        if not self.wrapped and "finance.delivery" in self.registry.models:
+            self.wrapped = instrument(self.registry)
+        ids = self._drafts(count)
+        seen = {"wrapped": self.wrapped}
+        with self._environment() as env:
+            METER.clear()
+            before = CountingCursor.total
+            started = time.perf_counter()
+
+            # Before any other callback: the moment of the commit.
+            @env.cr.postcommit.add
+            def committed():
+                seen.update(
+                    total=time.perf_counter() - started,
+                    added=METER.seconds,
+                    queries=CountingCursor.total - before,
+                    added_queries=METER.queries,
+                )
+                METER.clear()
+
+            env["account.move"].browse(ids).action_post()
+            env.cr.commit()
+            seen["after_commit"] = METER.seconds
+        return seen
+
+    # === CLAIMING === #
+
+    def claim(self, count: int) -> dict:
+        """Claim batches as a dispatcher does, and send nothing.
+
+        The dispatcher is the real one; only its engine is replaced by one that
+        claims and drops what it gets.
+
+        :return: ``seconds`` of each claim that brought something, and their ``rows``
+        """
+        from odoo.addons.finance_hub.models.outbox import dispatcher
+
+        seconds, rows = [], []
+
+        class ClaimOnly:
+            def __init__(self, *_arguments, claim, **_keywords):
+                self._claim = claim
+
+            def run(self):
+                for _number in range(count):
+                    started = time.perf_counter()
+                    parcels = self._claim({})
+                    if not parcels:
+                        break
+                    seconds.append(time.perf_counter() - started)
+                    rows.append(len(parcels))
+                return False
+
+        real, dispatcher.Engine = dispatcher.Engine, ClaimOnly
+        try:
+            self._dispatcher(dispatcher).run()
+        finally:
+            dispatcher.Engine = real
+        return {"seconds": seconds, "rows": rows}
+
+    def _dispatcher(self, module):
+        """A dispatcher; of the standard lane where there are lanes."""
+        parameters = inspect.signature(module.Dispatcher).parameters
+        lane = {"lane": "standard"} if "lane" in parameters else {}
+        return module.Dispatcher(self.registry, **lane)
+
+    # === PROFILING === #
+
+    def drain(self, count: int = 40) -> dict:
+        """Deliver what is due, looked at by a profiler.
+
+        :param count: how many of the most frequent frames are told
+        :return: ``seconds``, ``samples``, and by thread the share of samples in
+            which a function was at work itself (``self``) or was waiting for
+            others (``with``)
+        """
+        from odoo.addons.finance_hub.models.outbox import dispatcher
+
+        own: dict[str, Counter] = {}
+        whole: dict[str, Counter] = {}
+        done = threading.Event()
+        me = threading.get_ident
+
+        def look():
+            watcher = me()
+            while not done.wait(SAMPLE_INTERVAL):
+                names = {thread.ident: thread.name for thread in threading.enumerate()}
+                for ident, frame in sys._current_frames().items():
+                    if ident == watcher:
+                        continue
+                    name = names.get(ident, "?")
+                    seen = set()
+                    own.setdefault(name, Counter())[_where(frame)] += 1
+                    at = frame
+                    while at:
+                        seen.add(_where(at, line=False))
+                        at = at.f_back
+                    whole.setdefault(name, Counter()).update(seen)
+
+        watcher = threading.Thread(target=look, name="profiler", daemon=True)
+        run = self._dispatcher(dispatcher)
+        processor = time.process_time()
+        started = time.perf_counter()
+        watcher.start()
+        run.run()
+        seconds = time.perf_counter() - started
+        done.set()
+        watcher.join()
+        return {
+            "seconds": seconds,
+            "processor": time.process_time() - processor,
+            "statistics": str(getattr(run, "statistics", "")),
+            "own": {name: seen.most_common(count) for name, seen in own.items()},
+            "whole": {name: seen.most_common(count) for name, seen in whole.items()},
+        }
+
+
+def _where(frame, line: bool = True) -> str:
+    code = frame.f_code
+    path = "/".join(code.co_filename.split("/")[-3:])
+    text = (
+        f"{path}:{code.co_qualname if hasattr(code, 'co_qualname') else code.co_name}"
+    )
+    return f"{text}:{frame.f_lineno}" if line else text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--database", required=True)
+    options = parser.parse_args()
+    answers, sys.stdout = sys.stdout, sys.stderr
+    probe = Probe(options.config, options.database)
+    print(json.dumps({"ready": True}), file=answers, flush=True)
+    for line in sys.stdin:
+        command = json.loads(line)
+        answer = getattr(probe, command.pop("do"))(**command)
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+from odoo import fields, models
+
+from .. import clock, constants
+from ..access import require_group
+from ..words import age_text, count_text, percent_text
+from .finance_endpoint import HEALTH_LEVELS, LEVEL_RANK, chart
+from .glance import Glance
+
+
+class FinanceConnector(models.Model):
+    """The health of a connector: that of its endpoints, the worst first."""
+
+    _inherit = "finance.connector"
+
+    health_level = fields.Selection(HEALTH_LEVELS, compute="_compute_health")
+    health_text = fields.Char(string="In Words", compute="_compute_health")
+    delivery_waiting_count = fields.Integer(compute="_compute_health")
+    waiting_text = fields.Char(string="To Send", compute="_compute_health")
+    parked_count = fields.Integer(string="Parked", compute="_compute_health")
+    dead_count = fields.Integer(string="Given Up", compute="_compute_health")
+    past_due_text = fields.Char(string="Oldest Past Due", compute="_compute_health")
+    success_hour = fields.Char(string="Success, Last Hour", compute="_compute_health")
+    success_day = fields.Char(string="Success, 24 Hours", compute="_compute_health")
+    pulse_chart = fields.Json(string="Last 24 Hours", compute="_compute_health")
+
+    # === COMPUTES === #
+
+    def _compute_health(self):
+        now = clock.naive_now()
+        limit = constants.GLANCE_COUNT_LIMIT
+        found = self.endpoint_ids._glances()
+        for connector in self:
+            total = Glance()
+            worst = None
+            for endpoint in connector.endpoint_ids:
+                glance = found.get(endpoint._origin.id) or Glance()
+                total.add(glance)
+                level = endpoint._health_level(glance, now)
+                if worst is None or LEVEL_RANK[level] > LEVEL_RANK[worst[0]]:
+                    worst = level, endpoint, glance
+            connector.health_level = connector._worst_level(worst)
+            connector.health_text = connector._words(worst, now)
+            connector.delivery_waiting_count = total.waiting + total.parked
+            connector.waiting_text = count_text(
+                self.env, total.waiting + total.parked, limit
+            )
+            connector.parked_count = total.parked
+            connector.dead_count = total.dead
+            past_due = total.past_due(now)
+            connector.past_due_text = past_due and age_text(self.env, past_due)
+            connector.success_hour = percent_text(self.env, total.hour.success_rate)
+            connector.success_day = percent_text(self.env, total.day.success_rate)
+            connector.pulse_chart = chart(self.env, total)
+
+    def _worst_level(self, worst):
+        self.ensure_one()
+        if self.state == "suspended":
+            return "bad"
+        if self.state != "live" or not self.active:
+            return "off"
+        return worst[0] if worst else "idle"
+
+    def _words(self, worst, now):
+        self.ensure_one()
+        if self.state != "live":
+            states = dict(self._fields["state"]._description_selection(self.env))
+            return states[self.state]
+        if not worst:
+            return self.env._("Nothing to send to")
+        level, endpoint, glance = worst
+        text = endpoint._pause_text(glance, now) or endpoint._health_text(glance, now)
+        if len(self.endpoint_ids) == 1 or level in ("good", "idle"):
+            return text
+        return self.env._("%(endpoint)s: %(text)s", endpoint=endpoint.name, text=text)
+
+    # === ACTIONS === #
+
+    def action_resume(self):
+        """Go on; what failed before is over."""
+        result = super().action_resume()
+        self.sudo().endpoint_ids.health_ids._begin_anew()
+        return result
+
+    def action_test(self):
+        """Test the endpoint of the connector, or show them all to choose from."""
+        self.ensure_one()
+        require_group(self.env, constants.GROUP_ADMINISTRATOR)
+        self.check_access("write")
+        if len(self.endpoint_ids) == 1:
+            return self.endpoint_ids.action_test()
+        return self.action_open_endpoints()
+
+    def action_open_endpoints(self):
+        """Open the endpoints of the connector."""
+        self.ensure_one()
+        return self._action_related("finance_hub.finance_endpoint_action", {})

@@ -1,0 +1,204 @@
+"""An endpoint as a dispatcher needs it: everything at hand, nothing left to look up."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import pytz
+
+from ...transport import (
+    BREAKER_WINDOW_SECONDS,
+    HALF_OPEN,
+    OPEN,
+    Authenticator,
+    Breaker,
+    Gate,
+    QuietWindow,
+    parse_quiet,
+    parse_schedule,
+    quiet_until,
+)
+from ...transport.amqp_sender import AmqpOptions
+from ...transport.engine import Destination
+from ...transport.http import HttpOptions
+from .. import clock, constants
+from .. import proxy as server_proxy
+
+USER_AGENT = "finance-hub/1"
+
+
+@dataclass(slots=True)
+class Route:
+    """An endpoint as a run sees it.
+
+    :ivar rate: events per second over all lanes, 0 for no limit
+    :ivar burst: how many may go at once after a pause
+    """
+
+    destination: Destination
+    company_id: int
+    schedule: tuple[float, ...]
+    dead_on_client_error: bool
+    rate: float
+    burst: int
+    quiet: tuple[QuietWindow, ...]
+    zone: tzinfo
+    address: str
+
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """Return when the endpoint's quiet window ends, None outside of one."""
+        return quiet_until(self.quiet, now, self.zone) if self.quiet else None
+
+
+def load_route(endpoint, gate: Gate | None = None) -> Route:
+    """Return the route of a ``finance.endpoint``.
+
+    :param gate: the state of its breaker; a closed one by default
+    :raise UserError: when its secrets can't be used; the message says why
+    :raise ValueError: when its settings can't be read
+    """
+    endpoint = endpoint.sudo()
+    transport = TRANSPORTS[endpoint.transport]
+    return Route(
+        destination=Destination(
+            key=endpoint.id,
+            transport=endpoint.transport,
+            options=transport(endpoint),
+            timeout=float(endpoint.timeout),
+            concurrency=endpoint.concurrency,
+            window=endpoint.concurrency * constants.CLAIM_FACTOR,
+            gate=gate or Gate(),
+        ),
+        company_id=endpoint.company_id.id,
+        schedule=parse_schedule(endpoint.retry_schedule),
+        dead_on_client_error=endpoint.dead_on_client_error,
+        rate=endpoint.rate_limit,
+        burst=endpoint.rate_burst or max(1, round(endpoint.rate_limit)),
+        quiet=parse_quiet(endpoint.quiet_windows),
+        zone=zone_named(endpoint.quiet_tz or "UTC"),
+        address=endpoint.url,
+    )
+
+
+@lru_cache(maxsize=64)
+def zone_named(name: str) -> tzinfo:
+    """Return a time zone by its name."""
+    # From pytz, which every Odoo has: the system's own zones may be missing.
+    with pytz.open_resource(name) as stream:
+        return ZoneInfo.from_file(stream, key=name)
+
+
+def _https(endpoint) -> HttpOptions:
+    proxy = server_proxy.proxy() if endpoint.use_proxy else None
+    return HttpOptions(
+        url=endpoint.url,
+        headers={"User-Agent": USER_AGENT},
+        signer=endpoint.credential_id._signer(),
+        authenticator=_authenticator(endpoint, proxy),
+        ssl_context=endpoint._ssl_context(),
+        proxy=proxy,
+    )
+
+
+def _authenticator(endpoint, proxy):
+    """Return what gets access; kept between runs, so that a token is, too."""
+    credential = endpoint.auth_credential_id
+    if not credential:
+        return None
+    key = (
+        endpoint.env.cr.dbname,
+        credential.id,
+        credential.write_date,
+        proxy,
+        endpoint.ca_pem,
+    )
+    if key not in _authenticators:
+        if len(_authenticators) >= constants.AUTHENTICATORS_KEPT:
+            _authenticators.clear()
+        _authenticators[key] = credential._authenticator(proxy, endpoint.ca_pem or None)
+    return _authenticators[key]
+
+
+_authenticators: dict[tuple, Authenticator] = {}
+
+
+def _amqp(endpoint) -> AmqpOptions:
+    username, password = endpoint.auth_credential_id._login()
+    return AmqpOptions(
+        url=endpoint.url,
+        exchange=endpoint.amqp_exchange,
+        declare=endpoint.amqp_declare_exchange,
+        routing_key=endpoint.amqp_routing_key,
+        username=username,
+        password=password,
+        ssl_context=endpoint._ssl_context(),
+        signer=endpoint.credential_id and endpoint.credential_id._signer(),
+    )
+
+
+#: What a transport's options are made of; see ``transport.engine.SENDERS``.
+TRANSPORTS = {"https": _https, "amqp": _amqp}
+
+
+def load_gates(cr, endpoint_ids: list[int]) -> dict[int, Gate]:
+    """Return the gates of endpoints as earlier runs left them."""
+    now = clock.now()
+    cr.execute(
+        """
+        INSERT INTO finance_endpoint_health (
+            endpoint_id, company_id, breaker, trips, notice)
+        SELECT n.id, n.company_id, 'closed', 0, 0
+          FROM finance_endpoint n
+         WHERE n.id = ANY(%(ids)s)
+           AND NOT EXISTS (
+               SELECT 1 FROM finance_endpoint_health h WHERE h.endpoint_id = n.id)
+            ON CONFLICT (endpoint_id) DO NOTHING
+        """,
+        {"ids": endpoint_ids},
+    )
+    cr.execute(
+        """
+        SELECT h.endpoint_id, h.breaker, h.opened_at, h.probe_at, h.trips,
+               h.paused_until, p.delivered, p.failed
+          FROM finance_endpoint_health h
+          LEFT JOIN LATERAL (
+            SELECT sum(p.delivered) AS delivered, sum(p.failed) AS failed
+              FROM finance_pulse p
+             WHERE p.endpoint_id = h.endpoint_id
+               AND p.span = 'minute'
+               AND p.started_at >= greatest(%(since)s, h.closed_at)
+          ) p ON true
+         WHERE h.endpoint_id = ANY(%(ids)s)
+        """,
+        {
+            "ids": endpoint_ids,
+            # Whole minutes: what lies before the window counts half at most.
+            "since": clock.naive(now - timedelta(seconds=BREAKER_WINDOW_SECONDS)),
+        },
+    )
+    gates = {}
+    for row in cr.fetchall():
+        endpoint_id, state, opened_at, probe_at, trips, paused, delivered, failed = row
+        breaker = Breaker(
+            # Whoever tries again says so in the database; others wait.
+            state=OPEN if state == HALF_OPEN else state,
+            opened_at=stamp(opened_at),
+            probe_at=stamp(probe_at),
+            trips=trips or 0,
+        )
+        breaker.seed(delivered or 0, failed or 0, now.timestamp())
+        gates[endpoint_id] = Gate(breaker, paused_until=stamp(paused) or 0.0)
+    return gates
+
+
+def stamp(moment: datetime | None) -> float | None:
+    """Return a stored time as Unix seconds."""
+    return moment and moment.replace(tzinfo=timezone.utc).timestamp()
+
+
+def unstamp(seconds: float | None) -> datetime | None:
+    """Return Unix seconds the way Odoo stores times."""
+    if not seconds:
+        return None
+    return clock.naive(datetime.fromtimestamp(seconds, timezone.utc))
