@@ -219,7 +219,6 @@ class TestPlans(HealthCase):
         }
         operator = self.users["operator"]
         for name, (model, domain) in lists.items():
-
             records = model.with_user(operator)
 
             def read(records=records, domain=domain):
