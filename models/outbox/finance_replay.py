@@ -224,7 +224,7 @@ class FinanceReplay(models.Model):
     final_delivered = fields.Integer(readonly=True, copy=False, aggregator=False)
     final_failed = fields.Integer(readonly=True, copy=False, aggregator=False)
     waiting = fields.Integer(compute="_compute_figures")
-    delivered = fields.Integer(compute="_compute_figures")
+    delivered = fields.Integer(string="Arrived", compute="_compute_figures")
     failed = fields.Integer(
         string="Needs Attention",
         compute="_compute_figures",
