@@ -41,6 +41,7 @@ from .commands import (
 from .commands import json_schema as command_json_schema
 from .compatibility import incompatibilities
 from .constants import ENVELOPE_MAX_BYTES, EVENT_NAMESPACE, SEQUENCE_DIGITS
+from .cursor import decode_cursor, encode_cursor
 from .envelope import (
     CONTENT_TYPE_BATCH,
     CONTENT_TYPE_JSON,
@@ -127,7 +128,9 @@ __all__ = [
     "compile_filter",
     "csv_columns",
     "csv_file",
+    "decode_cursor",
     "dump_json",
+    "encode_cursor",
     "event_id",
     "event_source",
     "event_subject",

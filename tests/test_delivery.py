@@ -385,16 +385,14 @@ class TestDelivery(FinanceHubCommon):
 
     def test_events_are_immutable_in_the_database(self):
         event = self.events_of(self.make_invoice())
-        for statement in (
-            "UPDATE finance_event SET label = 'x' WHERE id = %s",
-            "DELETE FROM finance_event WHERE id = %s",
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(errors.InsufficientPrivilege),
+            self.env.cr.savepoint(),
         ):
-            with (
-                mute_logger("odoo.sql_db"),
-                self.assertRaises(errors.InsufficientPrivilege),
-                self.env.cr.savepoint(),
-            ):
-                self.env.cr.execute(statement, [event.id])
+            self.env.cr.execute(
+                "UPDATE finance_event SET label = 'x' WHERE id = %s", [event.id]
+            )
         for action in (
             lambda: event.write({"label": "x"}),
             event.unlink,
@@ -402,6 +400,31 @@ class TestDelivery(FinanceHubCommon):
         ):
             with self.assertRaises(UserError):
                 action()
+
+    def test_committed_events_are_never_deleted(self):
+        """Only the purge may, which says so for its transaction."""
+        insert = """
+            INSERT INTO finance_event (
+                event_id, type, aggregate, sequence, company_id, source, subject,
+                label, occurred_at, correlation_id, actor, data, res_model, res_id)
+            VALUES ('immutable', 'x', 'x', 1, %s, 'x', 'x', 'x', now(), 'x', 'x', '{}',
+                    'x', 1)
+        """
+        delete = "DELETE FROM finance_event WHERE event_id = 'immutable'"
+        main_company = self.env.ref("base.main_company").id
+        with self.registry.cursor() as cr:
+            cr.execute(insert, [main_company])
+        try:
+            with (
+                mute_logger("odoo.sql_db"),
+                self.assertRaises(errors.InsufficientPrivilege),
+                self.registry.cursor() as cr,
+            ):
+                cr.execute(delete)
+        finally:
+            with self.registry.cursor() as cr:
+                cr.execute("SELECT set_config('finance_hub.purge', 'on', true)")
+                cr.execute(delete)
 
     def test_claim_uses_the_index(self):
         """No plan for claiming scans the table of deliveries."""

@@ -152,6 +152,7 @@ class TestPlans(HealthCase):
             "orphans": (janitor.ORPHANS, {"now": now, "most": most}),
             "stuck messages": (janitor.STUCK_MESSAGES, {"late": late, "most": most}),
             "stuck commands": (janitor.STUCK_COMMANDS, {"late": late, "most": most}),
+            "stuck replays": (janitor.STUCK_REPLAYS, {"late": late}),
             "last rolled": (pulse.LAST_ROLLED, {"until": now}),
             "roll-up": (
                 pulse.ROLL_UP,
@@ -162,9 +163,7 @@ class TestPlans(HealthCase):
                 {"span": "minute", "before": now - timedelta(days=3), "most": most},
             ),
             "types": (retention.TYPES, None),
-            **{
-                f"{walk.name} page": (walk.page, page) for walk in retention.WALKS
-            },
+            **{f"{walk.name} page": (walk.page, page) for walk in retention.WALKS},
             **{f"{walk.name} free": (walk.free, some) for walk in retention.WALKS},
             **{f"{walk.name} gone": (walk.remove, some) for walk in retention.WALKS},
         }
@@ -220,10 +219,10 @@ class TestPlans(HealthCase):
         }
         operator = self.users["operator"]
         for name, (model, domain) in lists.items():
-            model = model.with_user(operator)
+            records = model.with_user(operator)
 
-            def read(model=model, domain=domain):
-                model.search(domain, limit=80)
+            def read(records=records, domain=domain):
+                records.search(domain, limit=80)
 
             for query, parameters in self.captured(read):
                 with self.subTest(name):

@@ -210,7 +210,11 @@ class FinanceCapture(models.AbstractModel):
 
     @api.model
     def _who_and_why(self):
-        """Return (actor, correlation id, causation id) of what happens now."""
+        """Return who does what happens now, and why.
+
+        :return: (actor, correlation id, causation id, company id); the company is the
+            one that is worked in
+        """
         context = self.env.context
         if context.get("cron_id"):
             actor = f"cron/{context['cron_id']}"
@@ -222,6 +226,8 @@ class FinanceCapture(models.AbstractModel):
             context.get("finance_actor") or actor,
             context.get("finance_correlation_id"),
             context.get("finance_causation_id"),
+            next(iter(context.get("allowed_company_ids") or ()), None)
+            or self.env.user.company_id.id,
         )
 
     @api.model
@@ -333,7 +339,7 @@ class FinanceCapture(models.AbstractModel):
         )
         rows, sources = [], {}
         for record, verb, _mark, origin, values in drafts:
-            actor, correlation_id, causation_id = origin
+            actor, correlation_id, causation_id, _company_id = origin
             company_id = values["company"].id
             source = sources.get(company_id)
             if source is None:
@@ -442,9 +448,13 @@ class FinanceCapture(models.AbstractModel):
         """
         if company:
             return company
-        connectors = self.env["finance.connector"].sudo()
-        return self.env["res.company"].browse(connectors._live_company_ids()) or (
-            self.env["res.company"].sudo().search([], order="id", limit=1)
+        ids = set(self.env["finance.connector"]._live_company_ids())
+        origin = memory_of(self.env.cr).origins.get((record._name, record.id))
+        if origin and origin[3]:
+            ids.add(origin[3])
+        companies = self.env["res.company"].sudo()
+        return companies.browse(sorted(ids)) or companies.search(
+            [], order="id", limit=1
         )
 
     # === HISTORY === #
@@ -492,7 +502,7 @@ class FinanceCapture(models.AbstractModel):
                 record,
                 verb,
                 None,
-                (ACTOR_BACKFILL, None, None),
+                (ACTOR_BACKFILL, None, None, None),
                 {**values, "occurred_at": min(backfill.moment(record, verb), now)},
             )
             for record in records

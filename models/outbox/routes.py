@@ -133,7 +133,7 @@ def _amqp(endpoint) -> AmqpOptions:
         username=username,
         password=password,
         ssl_context=endpoint._ssl_context(),
-        signer=endpoint.credential_id and endpoint.credential_id._signer(),
+        signer=endpoint.credential_id._signer() if endpoint.credential_id else None,
     )
 
 
