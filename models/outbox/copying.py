@@ -22,9 +22,7 @@ def copy_rows(cr, table, columns, rows):
         become JSON
     """
     # What is no text, such as half of a surrogate pair, must not lose all the others.
-    lines = io.BytesIO(
-        "".join([_line(row) for row in rows]).encode("utf-8", "replace")
-    )
+    lines = io.BytesIO("".join([_line(row) for row in rows]).encode("utf-8", "replace"))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )

@@ -175,9 +175,9 @@ def test_the_first_failure_stops_its_lane_and_no_other():
 
 def test_what_is_claimed_before_a_failure_is_recorded_does_not_overtake():
     """Recording takes its time, and more of the lane is claimed meanwhile."""
-    with Sink(lambda _p, number, tries: 500 if (number, tries) == ("0", 1) else 200) as (
-        sink
-    ):
+    with Sink(
+        lambda _p, number, tries: 500 if (number, tries) == ("0", 1) else 200
+    ) as (sink):
         outbox = Outbox(destination(sink.url(), concurrency=1, window=2))
         outbox.add(1, "one", 12)
         record = outbox.record
