@@ -171,6 +171,39 @@ class TestPlans(HealthCase):
             with self.subTest(name):
                 self.assertNoScan(query, parameters, name)
 
+    def test_a_backlog_delays_no_other(self):
+        """200,000 wait for one endpoint; a fresh event of another is claimed at once."""
+        self.env.cr.execute(
+            "UPDATE finance_delivery SET state = 'waiting', lane = 'standard',"
+            " batch_id = NULL, due_at = created_at, aggregate = 'backlog/' || id"
+            " WHERE endpoint_id = %s",
+            [self.big.id],
+        )
+        waiting = self.env.cr.rowcount
+        self.assertGreaterEqual(waiting, ROWS)
+        self.env.cr.execute("ANALYZE finance_delivery")
+        fresh = self.add_delivery()
+        positions = {
+            key: claiming.Position() for key in (self.big.id, self.endpoint.id)
+        }
+        room = dict.fromkeys(positions, 400)
+        rows, found = claiming.claim_rows(
+            self.env.cr, "standard", room, positions, set()
+        )
+        self.assertEqual(found, {self.big.id: 400, self.endpoint.id: 1})
+        self.assertIn(fresh.id, [row["id"] for row in rows])
+        values = {
+            "lane": "standard",
+            "now": clock.naive(NOW),
+            "endpoints": list(room),
+            "room": list(room.values()),
+            "due": [claiming.BEGINNING[0]] * 2,
+            "last": [0, 0],
+            "in_hand": list(range(1, 400)),
+        }
+        self.assertNoScan(claiming.CLAIM, values, "claim")
+        self.assertNoScan(claiming.BUSY_ENDPOINTS, values, "busy endpoints")
+
     def test_removing_follows_references_by_index(self):
         """What a removed row is referred to by is looked up by index, too."""
         self.env.cr.execute(

@@ -119,7 +119,9 @@ def _collected(env, subscription, limit):
             return [(row_id, created_at) for row_id, created_at, _behind in rows]
         # Others may take their place.
         env.cr.execute(
-            "UPDATE finance_delivery SET state = 'parked' WHERE id = ANY(%s)", [parked]
+            "UPDATE finance_delivery SET state = 'parked'"
+            " WHERE id = ANY(%s) AND state = 'waiting'",
+            [parked],
         )
         env["finance.delivery"].invalidate_model(flush=False)
 
@@ -186,9 +188,12 @@ def _create(env, subscription, batch_format, rows, now, **values):
     )
     env.flush_all()
     env.cr.execute(
-        "UPDATE finance_delivery SET batch_id = %s WHERE id = ANY(%s)",
+        "UPDATE finance_delivery SET batch_id = %s"
+        " WHERE id = ANY(%s) AND state = 'waiting'",
         [batch.id, [row[0] for row in rows]],
     )
+    # Somebody may have cancelled one meanwhile.
+    batch.event_count = env.cr.rowcount
     env["finance.delivery"].invalidate_model(flush=False)
     return batch
 

@@ -738,6 +738,11 @@ class Dispatcher:
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 with self._registry.cursor() as cr:
+                    if self._threads:
+                        # All lanes write the health row of an endpoint. Each of their
+                        # statements holds by itself, so they wait for each other
+                        # where Odoo's usual isolation would have them fail.
+                        cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
                     return work(cr)
             except (TransactionRollbackError, UniqueViolation):
                 if attempt == MAX_TRIES:
