@@ -310,6 +310,7 @@ class FinanceDelivery(models.Model):
                         now if subscriber.realtime else None,
                         0,
                         0,
+                        subscriber.pulled,
                     )
                 )
         if not deliveries:
@@ -319,7 +320,8 @@ class FinanceDelivery(models.Model):
             """
             INSERT INTO finance_delivery (
                 event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, lane, version, created_at, due_at, attempt_count, throttle_count
+                state, lane, version, created_at, due_at, attempt_count,
+                throttle_count, pulled
             ) VALUES %s
             """,
             deliveries,
