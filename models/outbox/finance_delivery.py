@@ -104,7 +104,8 @@ class FinanceDelivery(models.Model):
     )
     # What a batch is made of: collected, without a time of its own.
     _collect_idx = models.Index(
-        "(subscription_id, id) WHERE state = 'waiting' AND due_at IS NULL"
+        "(subscription_id, id)"
+        " WHERE state = 'waiting' AND due_at IS NULL AND batch_id IS NULL"
     )
     # Who goes before whom in one document.
     _order_idx = models.Index(
