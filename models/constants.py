@@ -189,3 +189,5 @@ PREVIEW_EVENTS = 500
 PREVIEW_LINES = 8
 # Further arrivals of one message that its screen lists.
 MAX_DUPLICATES_SHOWN = 100
+# Days of events that the catalogue counts.
+CATALOGUE_DAYS = 7

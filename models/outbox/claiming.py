@@ -14,8 +14,8 @@ from .. import clock, constants
 from .body import EVENT_SQL
 
 # Endpoints of live connectors which have something for a lane. Feeds are fetched, not
-# sent to. Each look is for the first row of an index: written as EXISTS below an OR, the
-# planner would read whole tables for an endpoint that has nothing.
+# sent to. Each look is for the first row of an index: written as EXISTS below an OR,
+# the planner would read whole tables for an endpoint that has nothing.
 BUSY_ENDPOINTS = """
     SELECT n.id
       FROM finance_endpoint n
