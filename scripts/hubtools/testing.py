@@ -35,6 +35,9 @@ _LOG_LINE = re.compile(
 )
 _RESULT = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests")
 _TEST = re.compile(r"^    def test_", re.MULTILINE)
+#: Apps that the addon knows and does not need, and the tests of what it does with them.
+APPS = ("purchase", "hr_expense")
+APPS_TAG = "finance_hub_apps"
 #: Parts that run at a time: for two cores.
 AT_ONCE = 2
 _SKIPPED = re.compile(r"skipped ")
@@ -79,6 +82,8 @@ def _run(settings: Settings, wanted: Sequence[str], tags: str) -> list[Result]:
         shards = _shards(settings) if tags == f"/{ADDON}" else [tags]
         for number, shard in enumerate(shards):
             runs.append(("odoo", partial(_odoo, settings, shard, number)))
+        if tags == f"/{ADDON}":
+            runs.append(("odoo", partial(_odoo, settings, APPS_TAG, AT_ONCE, APPS)))
     if "pure" in wanted:
         runs.append(("pure", partial(_pure, settings)))
     if "system" in wanted:
@@ -236,8 +241,14 @@ def test_role(settings: Settings, number: int = 0) -> OdooRole:
     )
 
 
-def _odoo(settings: Settings, tags: str, number: int = 0) -> Result:
-    """Install the addon on a fresh copy of the template and run its tests."""
+def _odoo(
+    settings: Settings, tags: str, number: int = 0, apps: Sequence[str] = ()
+) -> Result:
+    """Install the addon on a fresh copy of the template and run its tests.
+
+    :param number: of the run; each has its database and ports
+    :param apps: other apps to install beside it
+    """
     result = Result("odoo")
     if not (settings.root / "__manifest__.py").exists():
         note("odoo: there is no __manifest__.py yet")
@@ -257,7 +268,7 @@ def _odoo(settings: Settings, tags: str, number: int = 0) -> Result:
             "-d",
             role.database,
             "--init",
-            ADDON,
+            ",".join((ADDON, *apps)),
             "--test-tags",
             tags,
             "--stop-after-init",
@@ -345,6 +356,6 @@ def read_odoo_log(log: Path, code: int, result: Result) -> None:
 def stop_tests(settings: Settings) -> None:
     """Drop the test databases; the templates stay."""
     if Cluster(settings).running():
-        for number in range(AT_ONCE):
+        for number in range(AT_ONCE + 1):
             role = test_role(settings, number)
             Databases(settings).drop(role.database, role)
