@@ -195,7 +195,9 @@ class FinanceEndpoint(models.Model):
         help="After so many days without a single success, the endpoint is suspended "
         "and its owner told. 0 means never.",
     )
-    health_ids = fields.One2many("finance.endpoint.health", "endpoint_id")
+    health_ids = fields.One2many(
+        "finance.endpoint.health", "endpoint_id", "Health Records"
+    )
     subscription_ids = fields.One2many(
         "finance.subscription", "endpoint_id", "Subscriptions"
     )

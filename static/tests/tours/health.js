@@ -13,7 +13,7 @@ const close = () => ({
 tours.add("finance_hub_test_event", {
     steps: () => [
         see(
-            '.o_data_row:contains("Tour Warehouse") svg.o_finance_sparkline title',
+            '.o_data_row:contains("Tour Warehouse") svg.o_finance_sparkline[aria-label*="1 failed"]',
             "The last day, in words for who can't see it"
         ),
         ...openRow("Tour Warehouse"),
