@@ -219,8 +219,9 @@ class TestPlans(HealthCase):
         }
         operator = self.users["operator"]
         for name, (model, domain) in lists.items():
+            records = model.with_user(operator)
 
-            def read(records=model.with_user(operator), domain=domain):
+            def read(records=records, domain=domain):
                 records.search(domain, limit=80)
 
             for query, parameters in self.captured(read):

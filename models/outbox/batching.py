@@ -10,11 +10,10 @@ from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
 
-from ...contracts import EVENT_NAMESPACE, dump_json, utc_text
+from ...contracts import EVENT_NAMESPACE, batch_file_name, dump_json, parse_json
+from ...contracts.batch import JSONL, csv_file, jsonl, manifest
 from .. import clock, constants
 from . import body
-
-CONTENT_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
 # Collected events of a subscription, oldest first. An event whose document has an
 # earlier one that was given up does not go: the order is kept.
@@ -172,57 +171,54 @@ def _rows(batch):
 
 def _write_file(batch, now):
     """Write the file and the manifest of a batch, once: each attempt sends them."""
-    from ...contracts import batch_csv, batch_jsonl, batch_manifest
-
     rows, wanted = _rows(batch)
     events = []
     for row in rows:
         attributes, data = body.content(row, wanted, row["version"])
-        events.append((attributes, data))
-    write = {"jsonl": batch_jsonl, "csv": batch_csv}[batch.format]
-    content = write(events)
-    name = f"{batch.endpoint_id.connector_id.code}-{batch.number:06d}.{batch.format}"
+        events.append({**attributes, "data": parse_json(data, "The event")})
+    subscription, endpoint = batch.subscription_id, batch.endpoint_id
+    if batch.format == JSONL:
+        content = jsonl(events)
+    else:
+        # The columns of all types that may come, so that they are the same each time.
+        content = csv_file(events, subscription._types())
     env = batch.env
     previous = env["finance.batch"].search(
-        [
-            ("subscription_id", "=", batch.subscription_id.id),
-            ("number", "<", batch.number),
-        ],
+        [("subscription_id", "=", subscription.id), ("number", "<", batch.number)],
         order="number desc",
         limit=1,
     )
-    manifest = batch_manifest(
-        batch_id=batch.batch_key,
-        number=batch.number,
-        source=env["finance.capture"]._source(batch.company_id.id),
-        subscription=batch.subscription_id.name,
-        period_from=previous.created_at and _utc(previous.created_at),
-        period_to=_utc(now),
-        file_name=name,
-        content_type=CONTENT_TYPES[batch.format],
-        content=content,
-        events=events,
+    begins = previous.created_at or min(
+        (row["occurred_at"] for row in rows), default=now
     )
-    batch.write(
+    name = batch_file_name(
+        endpoint.connector_id.code, batch.number, clock.aware(now), batch.format
+    )
+    found = manifest(
+        events,
+        content,
+        batch_id=batch.batch_key,
+        sequence=batch.number,
+        endpoint_id=str(endpoint.id),
+        endpoint_name=endpoint.name,
+        subscription_id=str(subscription.id),
+        subscription_name=subscription.name,
+        period_from=clock.aware(min(begins, now)),
+        period_to=clock.aware(now),
+        created_at=clock.aware(now),
+        file_format=batch.format,
+        file_name=name,
+    )
+    attachment = env["ir.attachment"].create(
         {
-            "manifest": manifest,
-            "attachment_id": env["ir.attachment"]
-            .create(
-                {
-                    "name": name,
-                    "raw": content,
-                    "mimetype": CONTENT_TYPES[batch.format].partition(";")[0],
-                    "res_model": "finance.batch",
-                    "res_id": batch.id,
-                }
-            )
-            .id,
+            "name": name,
+            "raw": content,
+            "mimetype": found["file"]["content_type"].partition(";")[0],
+            "res_model": "finance.batch",
+            "res_id": batch.id,
         }
     )
-
-
-def _utc(moment):
-    return utc_text(clock.aware(moment))
+    batch.write({"manifest": found, "attachment_id": attachment.id})
 
 
 def request(batch):
@@ -243,7 +239,11 @@ def request(batch):
             "application/json",
             dump_json(batch.manifest),
         ),
-        (f'name="file"; filename="{name}"', CONTENT_TYPES[batch.format], content),
+        (
+            f'name="file"; filename="{name}"',
+            batch.manifest["file"]["content_type"],
+            content,
+        ),
     ]
     lines = []
     for disposition, content_type, part in parts:
