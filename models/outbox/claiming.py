@@ -17,7 +17,12 @@ from .body import EVENT_SQL
 # sent to. Each look is for the first row of an index: written as EXISTS below an OR,
 # the planner would read whole tables for an endpoint that has nothing.
 BUSY_ENDPOINTS = """
-    SELECT n.id
+    SELECT n.id,
+           -- When anything was changed that a route is made of.
+           greatest(n.write_date, c.write_date, (
+               SELECT max(x.write_date) FROM finance_credential x
+                WHERE x.id IN (n.credential_id, n.auth_credential_id,
+                               n.client_certificate_id))) AS changed_at
       FROM finance_endpoint n
       JOIN finance_connector c ON c.id = n.connector_id
      WHERE n.state = 'live' AND c.state = 'live' AND n.transport <> 'feed'

@@ -24,7 +24,7 @@ from .. import clock, constants
 from ..networks import allowed_networks
 from . import batching, body, recording
 from .claiming import BUSY_ENDPOINTS, Position, claim_rows
-from .routes import Route, load_gates, load_route, stamp
+from .routes import Route, keep, load_gates, load_route, recall, stamp
 
 _logger = logging.getLogger(__name__)
 
@@ -172,35 +172,62 @@ class Dispatcher:
         self._looked_at = now
         cr = self._lock_cr
         cr.execute(BUSY_ENDPOINTS, {"lane": self._lane, "now": clock.naive(now)})
-        wanted = [row[0] for row in cr.fetchall() if row[0] not in self._routes]
-        mine = []
+        wanted = {row[0]: row[1] for row in cr.fetchall() if row[0] not in self._routes}
+        mine, known = [], {}
         for endpoint_id in wanted:
             cr.execute(
                 "SELECT pg_try_advisory_lock(%s, %s)", [self._lock_class, endpoint_id]
             )
             if cr.fetchone()[0]:
                 mine.append(endpoint_id)
+        if mine:
+            self._batching |= batching.endpoints(cr, self._lane, mine)
+            known = self._known_routes(cr, mine, wanted, now)
+            self._routes.update(known)
         # A cursor of this run's own, not the job's.
         cr.commit()  # pylint: disable=invalid-commit
-        if mine:
-            unusable = self._in_transaction(lambda cr: self._load_routes(cr, mine))
+        unknown = [endpoint_id for endpoint_id in mine if endpoint_id not in known]
+        if unknown:
+            unusable = self._in_transaction(
+                lambda cr: self._load_routes(cr, unknown, wanted, now)
+            )
             for endpoint_id in unusable:
                 cr.execute(
                     "SELECT pg_advisory_unlock(%s, %s)", [self._lock_class, endpoint_id]
                 )
             cr.commit()  # pylint: disable=invalid-commit
-            self._batching |= self._in_transaction(
-                lambda cr: batching.endpoints(cr, self._lane, mine)
-            )
 
-    def _load_routes(self, cr, endpoint_ids):
+    def _known_routes(self, cr, endpoint_ids, changed_at, now):
+        """Return the routes that this process has kept, with the gates of today."""
+        kept = {
+            endpoint_id: route
+            for endpoint_id in endpoint_ids
+            if self._keeps_routes
+            and (
+                route := recall((cr.dbname, endpoint_id), changed_at[endpoint_id], now)
+            )
+        }
+        gates = load_gates(cr, list(kept)) if kept else {}
+        return {
+            endpoint_id: route.through(gates[endpoint_id])
+            for endpoint_id, route in kept.items()
+        }
+
+    @property
+    def _keeps_routes(self):
+        # A cursor that is shared never commits, and so does not tell what changed.
+        return self._threads
+
+    def _load_routes(self, cr, endpoint_ids, changed_at, now):
         """Load endpoints; return those that can't be used, which are suspended."""
         env = api.Environment(cr, SUPERUSER_ID, {})
         gates = load_gates(cr, endpoint_ids)
         unusable = []
         for endpoint in env["finance.endpoint"].browse(endpoint_ids):
             try:
-                self._routes[endpoint.id] = load_route(endpoint, gates[endpoint.id])
+                route = load_route(endpoint, gates[endpoint.id])
+                self._routes[endpoint.id] = route
+                keep((cr.dbname, endpoint.id), changed_at[endpoint.id], now, route)
             except (UserError, ValueError) as error:
                 unusable.append(endpoint.id)
                 endpoint._suspend(str(error))
