@@ -43,10 +43,6 @@ DEFAULT_SUSPEND_AFTER_DAYS = 5
 MAX_SUSPEND_AFTER_DAYS = 90
 SUSPEND_NOTICES = (50, 70, 90)
 
-# What gets access to receivers, with its tokens, is kept in a server process for this
-# many endpoints.
-AUTHENTICATORS_KEPT = 1_000
-
 # === LANES === #
 # In order of urgency. Each has a job channel and a dispatcher of its own.
 LANES = ("critical", "standard", "bulk")

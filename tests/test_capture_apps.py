@@ -74,7 +74,11 @@ class TestCaptureApps(FinanceHubCommon):
 
     def test_expense(self):
         employee = self.env["hr.employee"].create(
-            {"name": "Test Employee", "company_id": self.company.id}
+            {
+                "name": "Test Employee",
+                "company_id": self.company.id,
+                "expense_manager_id": self.env.user.id,
+            }
         )
         expense = self.env["hr.expense"].create(
             {

@@ -659,7 +659,7 @@ class MatrixCommon(FinanceHubCommon):
         return exception
 
     def endpoint(self):
-        endpoint = self.make_endpoint("http://127.0.0.1:8999/x")
+        endpoint = self.make_endpoint("http://127.0.0.1:8999/x", patterns="*")
         self.end_transaction()
         return endpoint
 
@@ -734,7 +734,9 @@ def _make_test(event, function):
         object_name = event.split(".")[0]
         arguments = (object_name,) if object_name in DOCUMENTS else ()
         record = function(self, *arguments)
-        self.assertEqual(self.count(event, record), 1)
+        number = self.count(event, record)
+        told = [(e.type, e.company_id.id, e.problem) for e in self.events_of(record)]
+        self.assertEqual(number, 1, told)
 
     return test
 

@@ -114,9 +114,10 @@ class TestCaptureMore(MatrixCommon):
 
     def test_shared_records_are_told_in_each_company(self):
         other = self.setup_other_company()["company"]
-        self.make_endpoint("http://127.0.0.1:8999/a")
+        self.make_endpoint("http://127.0.0.1:8999/a", patterns="*")
         self.make_endpoint(
             "http://127.0.0.1:8999/b",
+            patterns="*",
             connector=self._connector_of(other),
         )
         self.end_transaction()
@@ -223,11 +224,17 @@ class TestCaptureMore(MatrixCommon):
     def test_undelivered_meta_events_are_not_announced(self):
         """A dead receiver does not hear of itself for ever."""
         endpoint = self.endpoint()
+        watcher = self.make_endpoint(
+            "http://127.0.0.1:8999/watch",
+            patterns="finance.connector.*",
+            connector=self.make_connector("watcher"),
+        )
+        self.end_transaction()
         endpoint._announce("degraded", "It fails")
         event = self.events_of(endpoint)
-        self.assertEqual(len(event.delivery_ids), 1)
-        endpoint._announce("delivery_exhausted", "No answer", event.delivery_ids)
-        self.assertEqual(self.events_of(endpoint), event)
+        self.assertEqual(event.delivery_ids.endpoint_id & watcher, watcher)
+        watcher._announce("delivery_exhausted", "No answer", event.delivery_ids)
+        self.assertFalse(self.events_of(watcher))
 
     def test_exceptions_about_exception_events_are_silent(self):
         """A broken contract of exception events ends after one round."""
@@ -250,7 +257,7 @@ class TestCaptureMore(MatrixCommon):
 
     def test_batch_of_thousands(self):
         """The number of queries is the same for two and for two thousand."""
-        self.make_endpoint("http://127.0.0.1:8999/x")
+        self.make_endpoint("http://127.0.0.1:8999/x", patterns="*")
         counts = {}
         for number in (2, 2000):
             partners = self.env["res.partner"].create(
@@ -293,7 +300,7 @@ class TestCaptureMore(MatrixCommon):
         self.env.invalidate_all()
 
     def test_backfill(self):
-        self.make_endpoint("http://127.0.0.1:8999/x")
+        self.make_endpoint("http://127.0.0.1:8999/x", patterns="*")
         capture = self.env["finance.capture"]
         paid, posted = self.paid("invoice"), self.posted("invoice")
         self.forget_events()

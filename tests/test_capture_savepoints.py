@@ -1,9 +1,12 @@
 import random
 from collections import Counter
 
+from psycopg2.errors import SerializationFailure
+
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models.capture.finance_capture import EventRow
 from .common import FinanceHubCommon
 
 SEEDS = range(10)
@@ -26,7 +29,7 @@ class TestCaptureSavepoints(FinanceHubCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.make_endpoint("http://127.0.0.1:8999/x")
+        cls.make_endpoint("http://127.0.0.1:8999/x", patterns="*")
         # Rolled back with a savepoint, as it is in the database: which documents
         # were posted in the transaction.
         cls.env.cr.execute("CREATE TEMP TABLE finance_test_posted (move_id int)")
@@ -310,6 +313,46 @@ class TestCaptureSavepoints(FinanceHubCommon):
                 with self.assertRaisesRegex(Exception, "append-only"):
                     cr.execute(query, [event])
                 cr.rollback()
+
+    def test_the_same_number_twice_is_tried_again(self):
+        """Two transactions with the same next event: the later one is to be retried.
+
+        Odoo and queue_job do so for serialization failures, not for a violated index.
+        """
+        first, second = self.registry.cursor(), self.registry.cursor()
+        self.addCleanup(first.close)
+        self.addCleanup(second.close)
+        second.execute("SELECT 1")
+        [(event, row)] = self._insert(first)
+        self.addCleanup(self._purge, event)
+        first.commit()
+        with mute_logger("odoo.sql_db"), self.assertRaises(SerializationFailure):
+            self._insert(second)
+        self.assertEqual(row.label, "x")
+
+    def _insert(self, cr):
+        cr.execute("SELECT min(id) FROM res_company")
+        [company] = cr.fetchone()
+        row = EventRow(
+            event_id="twice",
+            type="finance.connector.ping.v1",
+            aggregate="test/2",
+            sequence=1,
+            company_id=company,
+            source="/",
+            subject="x",
+            label="x",
+            occurred_at="2026-01-15 00:00:00",
+            correlation_id="x",
+            causation_id=None,
+            actor="test",
+            data="{}",
+            problem=None,
+            res_model="res.partner",
+            res_id=1,
+        )
+        env = self.env(cr=cr)
+        return env["finance.capture"]._insert_events([row])
 
     def _purge(self, event):
         with self.registry.cursor() as cr:

@@ -318,7 +318,10 @@ class FinanceConnector(models.Model):
                             endpoint.name,
                         )
                     )
-            elif not endpoint.credential_id._usable():
+            # A broker vouches for the sender by its own login.
+            elif (
+                endpoint.transport != "amqp" or endpoint.credential_id
+            ) and not endpoint.credential_id._usable():
                 missing.append(
                     self.env._("a signing secret for endpoint “%s”", endpoint.name)
                 )

@@ -116,7 +116,6 @@ class FinanceEndpoint(models.Model):
     )
     client_certificate_id = fields.Many2one(
         "finance.credential",
-        string="Client Certificate",
         domain="[('connector_id', '=', connector_id),"
         " ('purpose', '=', 'client_certificate')]",
         check_company=True,

@@ -424,9 +424,9 @@ class FinanceException(models.Model):
             )
             if stuck:
                 stuck = stuck.sudo()
-                stuck.batch_id.filtered(
-                    lambda b: b.state in ("dead", "waiting")
-                ).write({"state": "cancelled"})
+                stuck.batch_id.filtered(lambda b: b.state in ("dead", "waiting")).write(
+                    {"state": "cancelled"}
+                )
                 stuck.write({"state": "cancelled"})
                 stuck._unpark()
             exception._log_action(self.env._("Cancelled"), reason)

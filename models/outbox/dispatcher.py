@@ -601,12 +601,11 @@ class Dispatcher:
             )
             batches = [ticket.batch_id for ticket, _c in tickets if ticket.batch_id]
             env["finance.batch"].browse(batches).write({"exception_id": exception.id})
-            env["finance.delivery"].browse(
+            deliveries = env["finance.delivery"].browse(
                 [ticket.delivery_id for ticket, _c in tickets if ticket.delivery_id]
-            ).write({"exception_id": exception.id})
-            env["finance.delivery"].search([("batch_id", "in", batches)]).write(
-                {"exception_id": exception.id}
-            )
+            ) | env["finance.delivery"].search([("batch_id", "in", batches)])
+            deliveries.write({"exception_id": exception.id})
+            endpoint._announce("delivery_exhausted", cause, deliveries)
         for endpoint_id, cause in report.gone.items():
             endpoint = env["finance.endpoint"].browse(endpoint_id)
             endpoint._suspend(cause)
