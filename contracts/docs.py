@@ -44,9 +44,7 @@ _COMMON = {
 @cache
 def descriptions(model: type[BaseModel]) -> dict[str, str]:
     """Return {field: meaning} out of the docstrings of a contract and its bases."""
-    found = {
-        name: text for name, text in _COMMON.items() if name in model.model_fields
-    }
+    found = {name: text for name, text in _COMMON.items() if name in model.model_fields}
     for base in reversed(model.__mro__):
         if issubclass(base, BaseModel) and base.__doc__:
             for name, text in _IVAR.findall(inspect.cleandoc(base.__doc__)):
