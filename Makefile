@@ -46,6 +46,10 @@ format: ## let the linters correct what they can
 wheel: ## build the wheel into dist/
 	@$(HUB) wheel
 
+.PHONY: schemas
+schemas: ## freeze the published schemas of the events
+	@$(HUB) schemas
+
 .PHONY: lock
 lock: ## renew the lock files in requirements/
 	@$(HUB) lock

@@ -2,6 +2,7 @@
 """The public language: envelope, events, commands, statuses, errors."""
 
 from .base import (
+    OPEN_CHOICE,
     Contract,
     ContractError,
     clip,
@@ -11,6 +12,7 @@ from .base import (
     utc_text,
     validate,
 )
+from .asyncapi import asyncapi
 from .batch import (
     Manifest,
     batch_file_name,
@@ -37,7 +39,9 @@ from .commands import (
     parse_command,
 )
 from .commands import json_schema as command_json_schema
+from .compatibility import incompatibilities
 from .constants import ENVELOPE_MAX_BYTES, EVENT_NAMESPACE, SEQUENCE_DIGITS
+from .cursor import decode_cursor, encode_cursor
 from .envelope import (
     CONTENT_TYPE_BATCH,
     CONTENT_TYPE_JSON,
@@ -71,6 +75,7 @@ from .events import (
     matching,
     newest,
     project,
+    sample_event,
     validate_data,
     validate_pattern,
     versions,
@@ -92,6 +97,7 @@ __all__ = [
     "EVENT_NAMESPACE",
     "EVENT_TYPES",
     "INTERNAL",
+    "OPEN_CHOICE",
     "PERSONAL",
     "RESTRICTED",
     "SEQUENCE_DIGITS",
@@ -108,6 +114,7 @@ __all__ = [
     "Filter",
     "Manifest",
     "PaymentCaptured",
+    "asyncapi",
     "batch_file_name",
     "batched",
     "binary",
@@ -121,12 +128,15 @@ __all__ = [
     "compile_filter",
     "csv_columns",
     "csv_file",
+    "decode_cursor",
     "dump_json",
+    "encode_cursor",
     "event_id",
     "event_source",
     "event_subject",
     "event_type",
     "fold",
+    "incompatibilities",
     "join_batch",
     "json_schema",
     "jsonl",
@@ -147,6 +157,7 @@ __all__ = [
     "project",
     "quantity_string",
     "rank",
+    "sample_event",
     "schema_uri",
     "sequence_text",
     "structured",

@@ -432,6 +432,16 @@ Description = Annotated[
 ]
 
 
+class _OpenChoice:
+    def __get_pydantic_json_schema__(self, schema, handler):
+        return {**handler(schema), const.OPEN_CHOICE_KEYWORD: True}
+
+
+#: Marks a choice to which values may be added without a new version of the contract;
+#: its readers are told to let those pass which they do not know.
+OPEN_CHOICE = _OpenChoice()
+
+
 # === MODELS === #
 
 

@@ -74,10 +74,30 @@ SCHEMA_PATH = "/finance/v1/event-types/{name}/schema"
 #: Prefix of the problem types (RFC 9457).
 PROBLEM_TYPE = "urn:finance-hub:problem:"
 
+# === SAMPLES === #
+
+#: What the samples of events hold where a real one names its database, its moment and
+#: its business case.
+SAMPLE_DATABASE = "0f6f6c1e-8a43-4f0e-9a29-52d0f2b1c001"
+SAMPLE_TIME = "2026-01-31T09:30:00Z"
+SAMPLE_CORRELATION = "7f2c9a44-3f62-4a55-9a39-0a54c1f0b001"
+
+# === CURSORS === #
+
+#: First byte of every cursor; another layout gets another one.
+CURSOR_VERSION = 1
+
+#: With the 17 bytes before it, 24: base64url without padding.
+CURSOR_CHECKSUM_BYTES = 7
+
 # === CLASSIFICATION === #
 
 #: Keyword of the published JSON Schemas which says how confidential a value is.
 CLASSIFICATION_KEYWORD = "x-classification"
+
+#: Keyword which says that further values may be added to a choice without a new
+#: version.
+OPEN_CHOICE_KEYWORD = "x-open-choice"
 
 #: What stands for a required value that is masked: a text, a currency (ISO 4217 "no
 #: currency"), a number, one which has to be positive, a day and a moment.
@@ -118,3 +138,11 @@ FILE_NAME_MAX_LENGTH = 200
 
 #: Where the schema of the manifest is published, below the hub's own address.
 MANIFEST_SCHEMA_PATH = "/finance/v1/batch-manifest/schema"
+
+# === ASYNCAPI === #
+
+#: Names the document for ever (RFC 3986).
+ASYNCAPI_ID = "urn:finance-hub:events"
+
+#: Where commands are sent to, below the hub's own address.
+INBOUND_PATH = "/finance/v1/inbound/{connector}"

@@ -18,6 +18,7 @@ MATRIX = {
     "finance.endpoint": (READ, READ, ALL, READ),
     "finance.subscription": (READ, READ, ALL, READ),
     "finance.event": (READ, READ, READ, READ),
+    "finance.event.type": (READ, READ, READ, READ),
     "finance.delivery": (READ, READ, READ, READ),
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
@@ -27,6 +28,10 @@ MATRIX = {
     "finance.transition": (READ, READ, READ, READ),
     "finance.exception": (READ, READ, READ, READ),
     "finance.replay": ("cru", READ, READ, READ),
+    "finance.client": (READ, READ, ALL, READ),
+    "finance.client.usage": (READ, READ, READ, READ),
+    "finance.feed": (READ, READ, READ, READ),
+    "finance.scope": (READ, READ, READ, READ),
     "finance.trace.step": (READ, READ, READ, READ),
     "finance.batch": (READ, READ, READ, READ),
     "finance.endpoint.health": (READ, READ, READ, READ),
@@ -37,6 +42,8 @@ MATRIX = {
     "finance.ping.wizard": (NONE, NONE, ALL, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
 }
+# The same for all companies.
+COMMON = {"finance.scope", "finance.event.type"}
 OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 
 # Who may press what. Buttons that only open another screen are left to those who may
@@ -88,6 +95,10 @@ ACTIONS = {
         "action_open_trace": EVERY_ROLE,
         "action_send_again": OPERATOR,
     },
+    "finance.event.type": {
+        "action_open_events": EVERY_ROLE,
+        "action_open_subscriptions": EVERY_ROLE,
+    },
     "finance.delivery": {
         "action_retry": OPERATOR,
         "action_cancel": OPERATOR,
@@ -129,6 +140,13 @@ ACTIONS = {
         "action_refresh": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
     },
+    "finance.client": {
+        "action_generate": ADMINISTRATOR,
+        "action_revoke": ADMINISTRATOR,
+    },
+    "finance.client.usage": {},
+    "finance.feed": {},
+    "finance.scope": {},
     "finance.trace.step": {"action_open": EVERY_ROLE},
     "finance.correct.wizard": {"action_resubmit": OPERATOR},
     "finance.ping.wizard": {"action_send_again": ADMINISTRATOR},
@@ -159,6 +177,9 @@ class AccessCase(FinanceHubCommon):
         self.connector = self.endpoint.connector_id
         self.shop = self.make_connector("shop")
         self.make_credential(self.shop, "inbound", SECRET)
+        feeder = self.make_connector("feeder", name="Zone Feeder")
+        self.make_feed(feeder, patterns=None)
+        self.make_client(feeder, "event:read")
         self.sink.answers = [status(500)]
         self.invoice = self.make_invoice(100.0)
         self.dispatch()
@@ -229,6 +250,8 @@ class AccessCase(FinanceHubCommon):
                     "reason": "Because",
                 }
             )
+        if model in COMMON:
+            return self.env[model].search([])
         return self.env[model].search([("company_id", "=", self.company.id)])
 
     def row(self, model):
@@ -474,7 +497,7 @@ class TestCompanies(AccessCase):
 
     def test_rows_are_invisible(self):
         for model in MATRIX:
-            if "wizard" in model:
+            if "wizard" in model or model in COMMON:
                 continue
             rows = self.rows(model)
             self.assertTrue(rows, model)
@@ -500,7 +523,9 @@ class TestCompanies(AccessCase):
             for rule in rules
             if not rule.groups and rule.perm_read and "company" in rule.domain_force
         }
-        self.assertEqual(guarded, {name for name in MATRIX if "wizard" not in name})
+        self.assertEqual(
+            guarded, {name for name in MATRIX if "wizard" not in name} - COMMON
+        )
 
     def test_rows_cannot_be_changed(self):
         for model, by_group in MATRIX.items():
@@ -519,7 +544,7 @@ class TestCompanies(AccessCase):
     def test_buttons_know_companies(self):
         """All roles at home are no role elsewhere."""
         for model, actions in ACTIONS.items():
-            if "wizard" in model:
+            if "wizard" in model or model in COMMON:
                 continue
             for action in actions:
                 if (model, action) in ON_THE_MODEL or (

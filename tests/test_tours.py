@@ -270,6 +270,17 @@ class TestTours(FinanceHubCommon, HttpCase):
         self.assertEqual(self.credential.state, "revoked")
         self.assertEqual(self.credential._secrets(), [])
 
+    def test_client_and_feed(self):
+        """From nothing to a feed that somebody can read."""
+        feeder = self.make_connector("tour-feeder", name="Tour Feeder")
+        self.make_feed(feeder, name="Tour Feed")
+        self.walk("finance_hub_client_setup", "administrator", "finance_client_action")
+        client = feeder.client_ids
+        self.assertEqual(client.state, "active")
+        self.assertTrue(client._may("event:read"))
+        self.assertNotEqual(client.key_prefix, client.previous_key_prefix)
+        self.walk("finance_hub_feed_endpoint", "operator", "finance_endpoint_action")
+
     def test_credential_in_connector(self):
         """A secret can be rotated from the connector that it belongs to."""
         before = self.credential._secrets()

@@ -87,7 +87,8 @@ class HttpSender:
             headers.update(
                 options.signer.sign_request(
                     "POST",
-                    options.url,
+                    # What is requested, which is not always how it was typed.
+                    str(url),
                     parcel.message_id,
                     int(started_at),
                     parcel.body,
@@ -111,7 +112,8 @@ class HttpSender:
             shown.update(dict.fromkeys(more, const.HIDDEN))
             return await self._post(url, {**headers, **more}, *rest)
 
-        outcome = await authenticated(options.authenticator, self._session, post)
+        session = self._proxied_session() if proxied else self._session
+        outcome = await authenticated(options.authenticator, session, post)
         if not outcome.started_at:
             # There was no access, and so no request.
             outcome = replace(

@@ -1,15 +1,23 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The catalogue of outbound events. A new object is one file and one line here."""
 
+import copy
 import difflib
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from .. import constants as const
-from ..base import ContractError
+from ..base import Contract, ContractError
 from ..classification import lift
-from ..envelope import schema_uri
+from ..envelope import (
+    CONTENT_TYPE_JSON,
+    event_id,
+    event_source,
+    schema_uri,
+    sequence_text,
+)
 from . import (
     approval,
     bank_account,
@@ -157,9 +165,8 @@ def newest(name: str) -> EventType:
 
 def _versions(name: str) -> dict[int, EventType]:
     if isinstance(name, str):
-        base_name, _point, last = name.rpartition(".")
-        if last and _VERSION.fullmatch(last):
-            name = base_name
+        if name in EVENT_TYPES:
+            name = EVENT_TYPES[name].base_name
         if name in _VERSIONS:
             return _VERSIONS[name]
     raise ContractError(
@@ -268,7 +275,62 @@ def validate_pattern(pattern: str) -> tuple[str, ...]:
     return found
 
 
+# === SAMPLES === #
+
+
+def sample_event(name: str, base_url: str = "") -> dict[str, Any]:
+    """Return an event of a type as it goes on the wire in structured mode.
+
+    :param base_url: address of the hub, for ``dataschema``.
+    :raises ContractError: ``D-VERSION`` for an unknown type.
+    """
+    entry = event_type(name)
+    subject = f"{entry.object}/{entry.sample.get('id', '1')}"
+    source = event_source(const.SAMPLE_DATABASE, 1)
+    return {
+        "specversion": const.SPECVERSION,
+        "id": event_id(source, subject, entry.verb, 1),
+        "source": source,
+        "type": name,
+        "subject": subject,
+        "time": const.SAMPLE_TIME,
+        "datacontenttype": CONTENT_TYPE_JSON,
+        "dataschema": schema_uri(name, base_url),
+        "dataclass": entry.dataclass,
+        "correlationid": const.SAMPLE_CORRELATION,
+        "partitionkey": subject,
+        "sequence": sequence_text(1),
+        "actor": "user/2",
+        "legalentity": "1",
+        "data": copy.deepcopy(entry.sample),
+    }
+
+
 # === SCHEMA === #
+
+
+@cache
+def _model_schema(model: type[Contract]) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="validation", by_alias=True)
+    return _open(lift(schema))
+
+
+def _open(schema: Any) -> Any:
+    """Return a schema which lets unknown fields pass.
+
+    Fields may be added without a new version; who checks what comes by the schema of
+    the day they subscribed must not refuse it then. What the hub sends it checks
+    itself, and more strictly.
+    """
+    if isinstance(schema, list):
+        return [_open(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _open(value)
+        for key, value in schema.items()
+        if not (key == "additionalProperties" and value is False)
+    }
 
 
 def json_schema(name: str, base_url: str = "") -> dict[str, Any]:
@@ -278,9 +340,8 @@ def json_schema(name: str, base_url: str = "") -> dict[str, Any]:
     :raises ContractError: ``D-VERSION`` for an unknown type.
     """
     entry = event_type(name)
-    schema = lift(entry.model.model_json_schema(mode="validation", by_alias=True))
     return {
-        **schema,
+        **copy.deepcopy(_model_schema(entry.model)),
         "$schema": const.JSON_SCHEMA_DIALECT,
         "$id": schema_uri(name, base_url),
         "title": entry.title,

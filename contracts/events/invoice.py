@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from ..base import (
+    OPEN_CHOICE,
     Contract,
     CurrencyCode,
     Description,
@@ -28,7 +29,9 @@ from .parties import (
     PaymentLink,
 )
 
-TaxKind = Literal["percent", "fixed", "division", "group", "other"]
+TaxKind = Annotated[
+    Literal["percent", "fixed", "division", "group", "other"], OPEN_CHOICE
+]
 
 
 class LineTax(Contract):
@@ -139,7 +142,7 @@ class Document(Contract):
     document_type: DocumentType
     direction: Literal["inbound", "outbound"]
     state: Annotated[DocumentState, CANONICAL_STATE]
-    payment_state: PaymentState
+    payment_state: Annotated[PaymentState, OPEN_CHOICE]
     number: Label | None = None
     reference: Annotated[Label, PERSONAL] | None = None
     counterparty: Counterparty | None = None

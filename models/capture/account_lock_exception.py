@@ -29,7 +29,7 @@ class AccountLockException(models.Model):
         return [
             {
                 "object": "period",
-                "key": company.id,
+                "key": f"{company.id}-{self.id}",
                 "label": company.name,
                 "company": company,
                 "data": payload.period(

@@ -41,10 +41,14 @@ EVENT_COLUMNS = (
     "res_id",
 )
 EventRow = namedtuple("EventRow", EVENT_COLUMNS)
+# Two transactions may tell of the same aggregate at once, both with the next number.
+# A plain INSERT would refuse the later one for good; with the clause PostgreSQL calls
+# it a serialization failure, as the other row is newer than the snapshot, and Odoo
+# and queue_job try the whole transaction again.
 INSERT_EVENTS = (
     "INSERT INTO finance_event ("  # noqa: S608 (the columns above)
     + ", ".join(EVENT_COLUMNS)
-    + ") VALUES %s RETURNING id"
+    + ") VALUES %s ON CONFLICT (event_id) DO NOTHING RETURNING id"
 )
 
 # {(object, verb): name of the newest version}: that is what is written, and what
@@ -154,6 +158,17 @@ class FinanceCapture(models.AbstractModel):
             self._touch(model, [r for r in records._ids if r in written])
 
     @api.model
+    def _acting(self, records):
+        """Remember who changes ``records``: the change itself is flushed later."""
+        model = records._name
+        origins = memory_of(self.env.cr).origins
+        origin = None
+        for record_id in records._ids:
+            if record_id and (model, record_id) not in origins:
+                origin = origin or self._who_and_why()
+                origins[model, record_id] = origin
+
+    @api.model
     def _remember(self, records):
         """Keep the stored values of ``records`` as those of before."""
         before = memory_of(self.env.cr).before.setdefault(records._name, {})
@@ -210,18 +225,29 @@ class FinanceCapture(models.AbstractModel):
 
     @api.model
     def _who_and_why(self):
-        """Return (actor, correlation id, causation id) of what happens now."""
-        context = self.env.context
+        """Return who does what happens now, and why.
+
+        :return: (actor, correlation id, causation id, company id); the company is the
+            one that is worked in
+        """
+        env = self.env
+        # What is flushed late runs in some other environment; the transaction's own
+        # is that of the request, job or cron.
+        request = env.transaction.default_env or env
+        context = {**request.context, **env.context}
+        user = request.user if env.uid == SUPERUSER_ID else env.user
         if context.get("cron_id"):
             actor = f"cron/{context['cron_id']}"
-        elif self.env.uid == SUPERUSER_ID:
+        elif user.id == SUPERUSER_ID:
             actor = ACTOR_SYSTEM
         else:
-            actor = f"user/{self.env.uid}"
+            actor = f"user/{user.id}"
         return (
             context.get("finance_actor") or actor,
             context.get("finance_correlation_id"),
             context.get("finance_causation_id"),
+            next(iter(context.get("allowed_company_ids") or ()), None)
+            or user.sudo().company_id.id,
         )
 
     @api.model
@@ -290,13 +316,16 @@ class FinanceCapture(models.AbstractModel):
         :param events: ids of rows of ``finance.event``
         """
         self.env.flush_all()
-        for query in (
-            "DELETE FROM finance_delivery WHERE event_id = ANY(%s)",
-            "DELETE FROM finance_exception"
-            " WHERE res_model = 'finance.event' AND res_id = ANY(%s)",
-            "DELETE FROM finance_event WHERE id = ANY(%s)",
-        ):
-            self.env.cr.execute(query, [events])
+        cr = self.env.cr
+        cr.execute("DELETE FROM finance_delivery WHERE event_id = ANY(%s)", [events])
+        cr.execute(
+            "DELETE FROM finance_exception WHERE res_model = 'finance.event'"
+            " AND res_id = ANY(%s) RETURNING id",
+            [events],
+        )
+        # What was said about those exceptions is to be taken back, too.
+        self._touch("finance.exception", [row[0] for row in cr.fetchall()])
+        cr.execute("DELETE FROM finance_event WHERE id = ANY(%s)", [events])
         for model in ("finance.delivery", "finance.exception", "finance.event"):
             self.env[model].invalidate_model(flush=False)
 
@@ -333,7 +362,7 @@ class FinanceCapture(models.AbstractModel):
         )
         rows, sources = [], {}
         for record, verb, _mark, origin, values in drafts:
-            actor, correlation_id, causation_id = origin
+            actor, correlation_id, causation_id, _company_id = origin
             company_id = values["company"].id
             source = sources.get(company_id)
             if source is None:
@@ -442,9 +471,13 @@ class FinanceCapture(models.AbstractModel):
         """
         if company:
             return company
-        connectors = self.env["finance.connector"].sudo()
-        return self.env["res.company"].browse(connectors._live_company_ids()) or (
-            self.env["res.company"].sudo().search([], order="id", limit=1)
+        ids = set(self.env["finance.connector"]._live_company_ids())
+        origin = memory_of(self.env.cr).origins.get((record._name, record.id))
+        if origin and origin[3]:
+            ids.add(origin[3])
+        companies = self.env["res.company"].sudo()
+        return companies.browse(sorted(ids)) or companies.search(
+            [], order="id", limit=1
         )
 
     # === HISTORY === #
@@ -492,7 +525,7 @@ class FinanceCapture(models.AbstractModel):
                 record,
                 verb,
                 None,
-                (ACTOR_BACKFILL, None, None),
+                (ACTOR_BACKFILL, None, None, None),
                 {**values, "occurred_at": min(backfill.moment(record, verb), now)},
             )
             for record in records

@@ -24,6 +24,11 @@ class FinanceCaptured(models.AbstractModel):
         self.env["finance.capture"]._created(records)
         return records
 
+    def write(self, vals):
+        if not vals.keys().isdisjoint(self._finance_fields):
+            self.env["finance.capture"]._acting(self)
+        return super().write(vals)
+
     def _write_multi(self, vals_list):
         self.env["finance.capture"]._changing(self, vals_list)
         return super()._write_multi(vals_list)

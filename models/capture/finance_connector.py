@@ -99,6 +99,7 @@ class FinanceEndpoint(models.Model):
         return [
             {
                 **condition_values(self.connector_id, self, "", "")[0],
+                "key": f"{self.connector_id.id}-{self.id}-{one}",
                 "data": payload.delivery_exhausted(deliveries.browse(one), reason),
             }
             for one, reason in given_up
@@ -126,8 +127,8 @@ def condition_values(connector, endpoint, verb, reason):
     return [
         {
             "object": "connector",
-            # Events about its endpoints come in one order with its own.
-            "key": connector.id,
+            # Each endpoint has an order of its own: dispatchers work side by side.
+            "key": f"{connector.id}-{endpoint.id}" if endpoint else connector.id,
             "label": endpoint.name or connector.name,
             "company": connector.company_id,
             "data": payload.condition(connector, endpoint, reason),

@@ -384,12 +384,13 @@ def _statement_gaps(statement, digits):
 
 
 def _line(line, digits, account_code, company_id):
+    product, unit = line.product_id, line.product_uom_id
     return {
         "id": str(line.id),
         "description": line.name or None,
-        "product": line.product_id.default_code or line.product_id.name or None,
+        "product": (product.default_code or product.name or None) if product else None,
         "quantity": quantity_string(line.quantity),
-        "unit": line.product_uom_id.name or None,
+        "unit": unit.name if unit else None,
         "unit_price": quantity_string(line.price_unit),
         "discount": quantity_string(line.discount) if line.discount else None,
         "account_code": account_code(line.account_id.id, company_id),

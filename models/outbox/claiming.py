@@ -14,31 +14,31 @@ from .. import clock, constants
 from .body import EVENT_SQL
 
 # Endpoints of live connectors which have something for a lane. Feeds are fetched, not
-# sent to.
+# sent to. Each look is for the first row of an index: written as EXISTS below an OR,
+# the planner would read whole tables for an endpoint that has nothing.
 BUSY_ENDPOINTS = """
     SELECT n.id
       FROM finance_endpoint n
       JOIN finance_connector c ON c.id = n.connector_id
      WHERE n.state = 'live' AND c.state = 'live' AND n.transport <> 'feed'
-       AND (EXISTS (
-                SELECT 1 FROM finance_delivery d
-                 WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
-                   AND d.state = 'waiting' AND d.due_at <= %(now)s)
-            OR EXISTS (
-                SELECT 1 FROM finance_batch b
-                 WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
-                   AND b.state = 'waiting' AND b.due_at <= %(now)s)
-            OR EXISTS (
-                SELECT 1 FROM finance_subscription s
-                 WHERE s.endpoint_id = n.id AND s.lane = %(lane)s
-                   AND s.delivery_mode <> 'realtime'
-                   AND (s.delivery_mode = 'micro_batch'
-                        AND EXISTS (
-                            SELECT 1 FROM finance_delivery d
-                             WHERE d.subscription_id = s.id AND d.state = 'waiting'
-                               AND d.due_at IS NULL AND d.batch_id IS NULL)
-                        OR s.delivery_mode = 'batch_file'
-                        AND s.file_next_at <= %(now)s)))
+       AND COALESCE(
+           (SELECT d.id FROM finance_delivery d
+             WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
+               AND d.state = 'waiting' AND d.due_at <= %(now)s
+             ORDER BY d.due_at, d.id LIMIT 1),
+           (SELECT b.id FROM finance_batch b
+             WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
+               AND b.state = 'waiting' AND b.due_at <= %(now)s
+             ORDER BY b.due_at LIMIT 1),
+           (SELECT s.id FROM finance_subscription s
+             WHERE s.endpoint_id = n.id AND s.lane = %(lane)s
+               AND (s.delivery_mode = 'batch_file' AND s.file_next_at <= %(now)s
+                    OR s.delivery_mode = 'micro_batch'
+                    AND (SELECT d.id FROM finance_delivery d
+                          WHERE d.subscription_id = s.id AND d.state = 'waiting'
+                            AND d.due_at IS NULL AND d.batch_id IS NULL
+                          ORDER BY d.id LIMIT 1) IS NOT NULL)
+             LIMIT 1)) IS NOT NULL
 """
 
 CLAIM = f"""

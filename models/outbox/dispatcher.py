@@ -95,6 +95,8 @@ class Dispatcher:
         self._in_hand: set[int] = set()
         self._batches_in_hand: set[int] = set()
         self._looked_at: datetime | None = None
+        # Endpoints some subscription of which has batches.
+        self._batching: set[int] = set()
         self._lock_cr = None
         self.statistics = Statistics()
 
@@ -187,6 +189,9 @@ class Dispatcher:
                     "SELECT pg_advisory_unlock(%s, %s)", [self._lock_class, endpoint_id]
                 )
             cr.commit()  # pylint: disable=invalid-commit
+            self._batching |= self._in_transaction(
+                lambda cr: batching.endpoints(cr, self._lane, mine)
+            )
 
     def _load_routes(self, cr, endpoint_ids):
         """Load endpoints; return those that can't be used, which are suspended."""
@@ -240,7 +245,10 @@ class Dispatcher:
         room = self._through_the_gates(cr, now, room, again)
         if not room:
             return Claim((), _soonest(again))
-        parcels = self._claim_batches(cr, now, room, again)
+        batching_room = sorted(self._batching & room.keys())
+        parcels = []
+        if batching_room:
+            parcels = self._claim_batches(cr, now, batching_room, again)
         rows, found = claim_rows(cr, self._lane, room, self._positions, self._in_hand)
         if not found and self._rewind(room):
             # Nothing further on; from the beginning, for what came due meanwhile.
@@ -394,15 +402,15 @@ class Dispatcher:
             ),
         )
 
-    def _claim_batches(self, cr, now, room, again):
+    def _claim_batches(self, cr, now, endpoint_ids, again):
         """Form the batches that are due, and take those in hand that may go."""
         env = api.Environment(cr, SUPERUSER_ID, {})
-        form_at = batching.form(env, self._lane, list(room), clock.naive(now))
+        form_at = batching.form(env, self._lane, endpoint_ids, clock.naive(now))
         if form_at:
             again.append((form_at.replace(tzinfo=timezone.utc) - now).total_seconds())
         parcels = []
         for batch in batching.due(
-            env, self._lane, list(room), clock.naive(now), self._batches_in_hand
+            env, self._lane, endpoint_ids, clock.naive(now), self._batches_in_hand
         ):
             headers, content = batching.request(batch)
             parcels.append(
@@ -593,12 +601,11 @@ class Dispatcher:
             )
             batches = [ticket.batch_id for ticket, _c in tickets if ticket.batch_id]
             env["finance.batch"].browse(batches).write({"exception_id": exception.id})
-            env["finance.delivery"].browse(
+            deliveries = env["finance.delivery"].browse(
                 [ticket.delivery_id for ticket, _c in tickets if ticket.delivery_id]
-            ).write({"exception_id": exception.id})
-            env["finance.delivery"].search([("batch_id", "in", batches)]).write(
-                {"exception_id": exception.id}
-            )
+            ) | env["finance.delivery"].search([("batch_id", "in", batches)])
+            deliveries.write({"exception_id": exception.id})
+            endpoint._announce("delivery_exhausted", cause, deliveries)
         for endpoint_id, cause in report.gone.items():
             endpoint = env["finance.endpoint"].browse(endpoint_id)
             endpoint._suspend(cause)

@@ -11,7 +11,6 @@ from ...transport import (
     BREAKER_WINDOW_SECONDS,
     HALF_OPEN,
     OPEN,
-    Authenticator,
     Breaker,
     Gate,
     QuietWindow,
@@ -23,7 +22,6 @@ from ...transport.amqp_sender import AmqpOptions
 from ...transport.engine import Destination
 from ...transport.http import HttpOptions
 from .. import clock, constants
-from .. import proxy as server_proxy
 
 USER_AGENT = "finance-hub/1"
 
@@ -90,37 +88,14 @@ def zone_named(name: str) -> tzinfo:
 
 
 def _https(endpoint) -> HttpOptions:
-    proxy = server_proxy.proxy() if endpoint.use_proxy else None
     return HttpOptions(
         url=endpoint.url,
         headers={"User-Agent": USER_AGENT},
         signer=endpoint.credential_id._signer(),
-        authenticator=_authenticator(endpoint, proxy),
+        authenticator=endpoint._authenticator(),
         ssl_context=endpoint._ssl_context(),
-        proxy=proxy,
+        proxy=endpoint._proxy(),
     )
-
-
-def _authenticator(endpoint, proxy):
-    """Return what gets access; kept between runs, so that a token is, too."""
-    credential = endpoint.auth_credential_id
-    if not credential:
-        return None
-    key = (
-        endpoint.env.cr.dbname,
-        credential.id,
-        credential.write_date,
-        proxy,
-        endpoint.ca_pem,
-    )
-    if key not in _authenticators:
-        if len(_authenticators) >= constants.AUTHENTICATORS_KEPT:
-            _authenticators.clear()
-        _authenticators[key] = credential._authenticator(proxy, endpoint.ca_pem or None)
-    return _authenticators[key]
-
-
-_authenticators: dict[tuple, Authenticator] = {}
 
 
 def _amqp(endpoint) -> AmqpOptions:
@@ -133,7 +108,7 @@ def _amqp(endpoint) -> AmqpOptions:
         username=username,
         password=password,
         ssl_context=endpoint._ssl_context(),
-        signer=endpoint.credential_id and endpoint.credential_id._signer(),
+        signer=endpoint.credential_id._signer() if endpoint.credential_id else None,
     )
 
 

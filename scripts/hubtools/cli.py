@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("lint-tool", _lint_tool, "run one linter (used by pre-commit)")
     sub.add_argument("tool")
     sub.add_argument("files", nargs=argparse.REMAINDER)
+    command("schemas", _schemas, "freeze the published schemas of the events")
     command("lock", _lock, "renew the lock files in requirements/")
     command("wheel", _wheel, "build the wheel into dist/")
     command("screenshots", _screenshots, "photograph every screen of the demo")
@@ -133,6 +134,12 @@ def _lint_tool(settings: Settings, options) -> int:
     from .linting import lint_tool
 
     return lint_tool(settings, options.tool, options.files)
+
+
+def _schemas(settings: Settings, _options) -> int:
+    from .schemas import schemas
+
+    return schemas(settings)
 
 
 def _lock(settings: Settings, _options) -> int:
