@@ -193,6 +193,24 @@ def load_gates(cr, endpoint_ids: list[int]) -> dict[int, Gate]:
     return gates
 
 
+def update_gates(cr, gates: dict[int, Gate]) -> None:
+    """Take over what other lanes' runs saved of the endpoints meanwhile."""
+    cr.execute(
+        """
+        SELECT endpoint_id, breaker, opened_at, probe_at, trips, paused_until
+          FROM finance_endpoint_health
+         WHERE endpoint_id = ANY(%s)
+        """,
+        [list(gates)],
+    )
+    for endpoint_id, state, opened_at, probe_at, trips, paused in cr.fetchall():
+        gate = gates[endpoint_id]
+        gate.paused_until = max(gate.paused_until, stamp(paused) or 0.0)
+        # What this run knows and has not saved yet, and what it tries, is newer.
+        if not gate.breaker.changed and gate.breaker.state != HALF_OPEN:
+            gate.breaker.adopt(state, stamp(opened_at), stamp(probe_at), trips or 0)
+
+
 def stamp(moment: datetime | None) -> float | None:
     """Return a stored time as Unix seconds."""
     return moment and moment.replace(tzinfo=timezone.utc).timestamp()
