@@ -100,6 +100,9 @@ CLAIM = f"""
 BEGINNING = (datetime(1970, 1, 1), 0)  # noqa: DTZ001 (as Odoo stores times)
 
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
 @dataclass(slots=True)
 class Position:
     """How far the claims of a run have come at one endpoint.
@@ -110,7 +113,7 @@ class Position:
 
     due: datetime = BEGINNING[0]
     last: int = BEGINNING[1]
-    begun: datetime = datetime.min.replace(tzinfo=timezone.utc)
+    begun: datetime = LONG_AGO
 
     @property
     def at_beginning(self) -> bool:
