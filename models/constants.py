@@ -43,6 +43,11 @@ DEFAULT_SUSPEND_AFTER_DAYS = 5
 MAX_SUSPEND_AFTER_DAYS = 90
 SUSPEND_NOTICES = (50, 70, 90)
 
+# How many endpoints' routes a server process keeps between runs, and for how long: a
+# secret whose overlap ends goes on signing beside its successor at most that long.
+ROUTES_KEPT = 1_000
+ROUTE_KEPT = timedelta(minutes=1)
+
 # === LANES === #
 # In order of urgency. Each has a job channel and a dispatcher of its own.
 LANES = ("critical", "standard", "bulk")

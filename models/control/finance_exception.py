@@ -337,12 +337,19 @@ class FinanceException(models.Model):
             deliveries = self.delivery_ids.filtered(
                 lambda d: d.state in ("dead", "waiting")
             )
-            batches = deliveries.batch_id.filtered(lambda b: b.state == "dead")
+            batches = self._batches("dead")
             found = [
                 deliveries.filtered(lambda d: d.batch_id not in batches),
                 batches,
             ]
         return [records for records in found if records]
+
+    def _batches(self, *states):
+        """Return the batches that this is about; a file may have no events."""
+        self.ensure_one()
+        return self.env["finance.batch"].search(
+            [("exception_id", "=", self.id), ("state", "in", states)]
+        )
 
     def _log_action(self, text, reason=None):
         """Keep who did what, and why, with the exception."""
@@ -380,7 +387,7 @@ class FinanceException(models.Model):
                 ],
                 limit=1,
             )
-            if not unfinished:
+            if not unfinished and not exception._batches("waiting", "dead"):
                 exception._resolve(how)
 
     def _solve(self, how):
@@ -422,11 +429,9 @@ class FinanceException(models.Model):
             stuck = exception.delivery_ids.filtered(
                 lambda d: d.state in ("dead", "waiting")
             )
+            exception._batches("waiting", "dead").sudo().write({"state": "cancelled"})
             if stuck:
                 stuck = stuck.sudo()
-                stuck.batch_id.filtered(lambda b: b.state in ("dead", "waiting")).write(
-                    {"state": "cancelled"}
-                )
                 stuck.write({"state": "cancelled"})
                 stuck._unpark()
             exception._log_action(self.env._("Cancelled"), reason)

@@ -186,7 +186,7 @@ class FinanceEventType(models.Model):
             for text in (
                 self.env._("Field"),
                 self.env._("Kind"),
-                self.env._("There"),
+                self.env._("Present"),
                 self.env._("Data Class"),
                 self.env._("What It Means"),
             )

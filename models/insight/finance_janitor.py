@@ -111,6 +111,10 @@ ORPHANS = """
             ON d.subscription_id = s.id AND d.state = 'waiting' AND d.due_at IS NULL
            AND d.batch_id IS NULL
          WHERE s.delivery_mode = 'realtime'
+           -- What a paused replay holds back has no time either.
+           AND NOT EXISTS (
+               SELECT FROM finance_replay r
+                WHERE r.id = d.replay_id AND r.state = 'paused')
          LIMIT %(most)s)
     RETURNING lane
 """

@@ -9,7 +9,7 @@ from odoo.tools import SQL
 
 from .. import clock, constants
 from ..access import require_group
-from . import body
+from . import batching, body
 from .claiming import BUSY_ENDPOINTS
 from .dispatcher import Dispatcher
 from .finance_event import filter_attributes
@@ -168,7 +168,8 @@ class FinanceDelivery(models.Model):
         """Send again, at once and with a fresh schedule.
 
         Deliveries that wait are pulled forward; given-up and cancelled ones begin
-        anew. What was delivered is left alone.
+        anew. What was delivered is left alone. What is in a batch that has not arrived
+        goes with that batch: it holds others, and a file has its totals.
         """
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
@@ -184,7 +185,10 @@ class FinanceDelivery(models.Model):
                     "earlier event that has to be decided first."
                 )
             )
-        deliveries.sudo()._rearm()
+        batches = deliveries.batch_id.filtered(lambda b: b.state in ("waiting", "dead"))
+        if batches:
+            batches.sudo()._rearm()
+        deliveries.filtered(lambda d: d.batch_id not in batches).sudo()._rearm()
         return True
 
     def action_cancel(self):
@@ -196,7 +200,19 @@ class FinanceDelivery(models.Model):
             raise UserError(self.env._("Only what is not delivered can be cancelled."))
         exceptions = deliveries.exception_id
         deliveries = deliveries.sudo()
+        batches = deliveries.batch_id.filtered(lambda b: b.state in ("waiting", "dead"))
+        for batch in batches.filtered(lambda b: b.format != "cloudevents"):
+            raise UserError(
+                self.env._(
+                    "What is in a file can't be taken out of it. Cancel the whole "
+                    "batch: %s.",
+                    batch.display_name,
+                )
+            )
+        leaving = deliveries.filtered(lambda d: d.batch_id in batches)
+        leaving.batch_id = False
         deliveries.write({"state": "cancelled", "exception_id": False})
+        batching.recount(self.env, batches.subscription_id)
         deliveries._unpark()
         exceptions.sudo()._resolve_if_done(self.env._("Deliveries cancelled"))
         return True

@@ -1,6 +1,6 @@
 """An endpoint as a dispatcher needs it: everything at hand, nothing left to look up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -47,6 +47,32 @@ class Route:
     def quiet_until(self, now: datetime) -> datetime | None:
         """Return when the endpoint's quiet window ends, None outside of one."""
         return quiet_until(self.quiet, now, self.zone) if self.quiet else None
+
+    def through(self, gate: Gate) -> "Route":
+        """Return the same route through another gate."""
+        return replace(self, destination=replace(self.destination, gate=gate))
+
+
+# What a server process keeps of routes between runs: loading one reads several records
+# and decrypts its secrets. (database, endpoint id) → (changed at, loaded at, route).
+_kept: dict[tuple[str, int], tuple[datetime, datetime, Route]] = {}
+
+
+def recall(key, changed_at: datetime, now: datetime) -> Route | None:
+    """Return a route that was kept, unless it was changed since or is too old."""
+    found = _kept.get(key)
+    if found is None:
+        return None
+    stamped, loaded_at, route = found
+    fresh = timedelta() <= now - loaded_at < constants.ROUTE_KEPT
+    return route if stamped == changed_at and fresh else None
+
+
+def keep(key, changed_at: datetime, now: datetime, route: Route) -> None:
+    """Keep a route for the runs to come."""
+    if len(_kept) >= constants.ROUTES_KEPT:
+        _kept.clear()
+    _kept[key] = (changed_at, now, route)
 
 
 def load_route(endpoint, gate: Gate | None = None) -> Route:
@@ -165,6 +191,24 @@ def load_gates(cr, endpoint_ids: list[int]) -> dict[int, Gate]:
         breaker.seed(delivered or 0, failed or 0, now.timestamp())
         gates[endpoint_id] = Gate(breaker, paused_until=stamp(paused) or 0.0)
     return gates
+
+
+def update_gates(cr, gates: dict[int, Gate]) -> None:
+    """Take over what other lanes' runs saved of the endpoints meanwhile."""
+    cr.execute(
+        """
+        SELECT endpoint_id, breaker, opened_at, probe_at, trips, paused_until
+          FROM finance_endpoint_health
+         WHERE endpoint_id = ANY(%s)
+        """,
+        [list(gates)],
+    )
+    for endpoint_id, state, opened_at, probe_at, trips, paused in cr.fetchall():
+        gate = gates[endpoint_id]
+        gate.paused_until = max(gate.paused_until, stamp(paused) or 0.0)
+        # What this run knows and has not saved yet, and what it tries, is newer.
+        if not gate.breaker.changed and gate.breaker.state != HALF_OPEN:
+            gate.breaker.adopt(state, stamp(opened_at), stamp(probe_at), trips or 0)
 
 
 def stamp(moment: datetime | None) -> float | None:
