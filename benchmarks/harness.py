@@ -401,6 +401,10 @@ class Bench:
 
     def _prepare(self) -> None:
         self.hub.create_database()
+        for name in self.databases.cluster.databases():
+            # Of a run that was killed.
+            if name.startswith(f"{BENCH_DATABASE}_"):
+                self.databases.cluster.drop(name)
         self.hub.role.run(
             "--init", "finance_hub_bench", what="installing the benchmark addon"
         )

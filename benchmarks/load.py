@@ -19,7 +19,7 @@ LANES = ("critical", "standard", "bulk")
 #: Rows of one transaction.
 CHUNK = 250_000
 #: Real events that stand model, and where made-up documents are numbered from.
-_TYPE = "finance.invoice.posted.v1"
+_TYPE = "finance.invoice.posted.v%"
 _DOCUMENTS = 500_000_000
 
 
@@ -122,7 +122,7 @@ class Loader:
         rows = self._run(
             "SELECT to_json(e)::text, to_json(d)::text FROM finance_event e "
             "JOIN finance_delivery d ON d.event_id = e.id "
-            "WHERE e.type = %s AND d.endpoint_id = %s AND d.state = 'delivered' "
+            "WHERE e.type LIKE %s AND d.endpoint_id = %s AND d.state = 'delivered' "
             "ORDER BY e.id DESC LIMIT 1",
             [_TYPE, endpoint],
         )

@@ -221,7 +221,7 @@ class Probe:
             def run(self):
                 for _number in range(count):
                     started = time.perf_counter()
-                    parcels = self._claim({})
+                    parcels = self._claim({}).parcels
                     if not parcels:
                         break
                     seconds.append(time.perf_counter() - started)
@@ -230,16 +230,10 @@ class Probe:
 
         real, dispatcher.Engine = dispatcher.Engine, ClaimOnly
         try:
-            self._dispatcher(dispatcher).run()
+            dispatcher.Dispatcher(self.registry).run()
         finally:
             dispatcher.Engine = real
         return {"seconds": seconds, "rows": rows}
-
-    def _dispatcher(self, module):
-        """A dispatcher; of the standard lane where there are lanes."""
-        parameters = inspect.signature(module.Dispatcher).parameters
-        lane = {"lane": "standard"} if "lane" in parameters else {}
-        return module.Dispatcher(self.registry, **lane)
 
     # === PROFILING === #
 
@@ -275,7 +269,7 @@ class Probe:
                     whole.setdefault(name, Counter()).update(seen)
 
         watcher = threading.Thread(target=look, name="profiler", daemon=True)
-        run = self._dispatcher(dispatcher)
+        run = dispatcher.Dispatcher(self.registry)
         processor = time.process_time()
         started = time.perf_counter()
         watcher.start()

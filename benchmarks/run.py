@@ -8,6 +8,7 @@ to see whether everything works: such figures mean nothing, are marked, and go t
 """
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -70,6 +71,9 @@ def main() -> int:
     names = options.names or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    sys.stdout.reconfigure(line_buffering=True)
+    # Ended politely, it leaves no server and no database behind.
+    signal.signal(signal.SIGTERM, lambda *_received: sys.exit(143))
     about = machine()
     with Bench(quick=options.quick) as bench:
         figures, failed = _run(bench, names)

@@ -41,6 +41,7 @@ from .commands import (
 from .commands import json_schema as command_json_schema
 from .compatibility import incompatibilities
 from .constants import ENVELOPE_MAX_BYTES, EVENT_NAMESPACE, SEQUENCE_DIGITS
+from .cursor import decode_cursor, encode_cursor
 from .envelope import (
     CONTENT_TYPE_BATCH,
     CONTENT_TYPE_JSON,
@@ -74,6 +75,7 @@ from .events import (
     matching,
     newest,
     project,
+    sample_event,
     validate_data,
     validate_pattern,
     versions,
@@ -126,7 +128,9 @@ __all__ = [
     "compile_filter",
     "csv_columns",
     "csv_file",
+    "decode_cursor",
     "dump_json",
+    "encode_cursor",
     "event_id",
     "event_source",
     "event_subject",
@@ -153,6 +157,7 @@ __all__ = [
     "project",
     "quantity_string",
     "rank",
+    "sample_event",
     "schema_uri",
     "sequence_text",
     "structured",

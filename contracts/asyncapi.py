@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from . import constants as const
 from .commands import COMMAND_TYPES
 from .commands import json_schema as command_schema
-from .envelope import CONTENT_TYPE_STRUCTURED, Envelope, schema_uri
-from .events import EVENT_TYPES, EventType, json_schema
+from .envelope import CONTENT_TYPE_JSON, CONTENT_TYPE_STRUCTURED, Envelope
+from .events import EVENT_TYPES, EventType, json_schema, sample_event
 
 _SUBSCRIBER = "subscriber"
 _HUB = "hub"
@@ -195,14 +195,8 @@ def _inbound() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _event_message(entry: EventType, schemas: "_Schemas") -> dict[str, Any]:
     schemas.add(entry.name, json_schema(entry.name), f"v{entry.version}")
-    message = _message(entry.name, entry.title, entry.description, entry.sample)
-    message["examples"][0]["payload"].update(
-        {
-            "dataschema": schema_uri(entry.name),
-            "dataclass": entry.dataclass,
-            "partitionkey": f"{entry.object}/1017",
-            "sequence": "0" * (const.SEQUENCE_DIGITS - 1) + "7",
-        }
+    message = _message(
+        entry.name, entry.title, entry.description, sample_event(entry.name)
     )
     if entry.deprecated:
         message["x-deprecated"] = True
@@ -215,7 +209,17 @@ def _event_message(entry: EventType, schemas: "_Schemas") -> dict[str, Any]:
 def _command_message(name: str, schemas: "_Schemas") -> dict[str, Any]:
     entry = COMMAND_TYPES[name]
     schemas.add(entry.wire_type, command_schema(name), f"v{entry.version}")
-    return _message(entry.wire_type, entry.title, entry.description, entry.sample)
+    sample = {
+        "specversion": const.SPECVERSION,
+        "id": "evt_1",
+        "source": "/shop",
+        "type": entry.wire_type,
+        "time": const.SAMPLE_TIME,
+        "datacontenttype": CONTENT_TYPE_JSON,
+        "correlationid": const.SAMPLE_CORRELATION,
+        "data": entry.sample,
+    }
+    return _message(entry.wire_type, entry.title, entry.description, sample)
 
 
 def _message(
@@ -245,22 +249,7 @@ def _message(
                 },
             ]
         },
-        "examples": [
-            {
-                "name": "sample",
-                "summary": title,
-                "payload": {
-                    "specversion": const.SPECVERSION,
-                    "id": "5c3f4e0e-6f0f-5d57-a8f6-0c3b2f6f9d11",
-                    "source": "/odoo/0f6f6c1e-8a43-4f0e-9a29-52d0f2b1c001/1",
-                    "type": name,
-                    "time": "2026-01-31T09:30:00Z",
-                    "datacontenttype": "application/json",
-                    "correlationid": "7f2c9a44-3f62-4a55-9a39-0a54c1f0b001",
-                    "data": sample,
-                },
-            }
-        ],
+        "examples": [{"name": "sample", "summary": title, "payload": sample}],
     }
 
 

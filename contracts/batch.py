@@ -169,6 +169,17 @@ class BatchEndpoint(Contract):
     name: Label
 
 
+class BatchSubscription(Contract):
+    """What the receiver subscribed to; its batches are numbered.
+
+    :ivar id: opaque id in Odoo.
+    :ivar name: as it is called on the screens.
+    """
+
+    id: Identifier
+    name: Label
+
+
 class BatchPeriod(Contract):
     """When the events of a batch happened.
 
@@ -225,9 +236,10 @@ class Manifest(Contract):
 
     :ivar schema_version: of the manifest itself.
     :ivar batch_id: names the batch for ever; sent again, it keeps it.
-    :ivar sequence: 1 for the first batch of an endpoint, then one more each time: a
-        gap is a batch that did not come.
+    :ivar sequence: 1 for the first batch of a subscription, then one more each time:
+        a gap is a batch that did not come.
     :ivar endpoint: where it goes.
+    :ivar subscription: what it is a batch of.
     :ivar period: when the events happened.
     :ivar created_at: when the file was written.
     :ivar count: how many events are in it.
@@ -240,6 +252,7 @@ class Manifest(Contract):
     batch_id: Identifier
     sequence: Annotated[int, Field(ge=1)]
     endpoint: BatchEndpoint
+    subscription: BatchSubscription
     period: BatchPeriod
     created_at: UtcDateTime
     count: Annotated[int, Field(ge=0)]
@@ -264,6 +277,8 @@ def manifest(
     sequence: int,
     endpoint_id: str,
     endpoint_name: str,
+    subscription_id: str,
+    subscription_name: str,
     period_from: datetime,
     period_to: datetime,
     created_at: datetime,
@@ -274,7 +289,7 @@ def manifest(
 
     :param events: what is in the file.
     :param content: the bytes of the file as they are sent.
-    :param sequence: number of the batch among those of its endpoint, from 1 on.
+    :param sequence: number of the batch among those of its subscription, from 1 on.
     :param period_from: aware; the events happened from here on.
     :param period_to: aware; and before this moment.
     :param file_format: ``jsonl`` or ``csv``.
@@ -286,6 +301,7 @@ def manifest(
         "batch_id": batch_id,
         "sequence": sequence,
         "endpoint": {"id": endpoint_id, "name": endpoint_name},
+        "subscription": {"id": subscription_id, "name": subscription_name},
         "period": {"from": period_from, "to": period_to},
         "created_at": created_at,
         "count": len(events),
@@ -293,7 +309,7 @@ def manifest(
         "control_totals": _control_totals(events),
         "file": {
             "name": file_name
-            or batch_file_name(endpoint_id, sequence, created_at, file_format),
+            or batch_file_name(subscription_id, sequence, created_at, file_format),
             "format": file_format,
             "content_type": CONTENT_TYPES.get(file_format, ""),
             "size": len(content),

@@ -74,6 +74,22 @@ SCHEMA_PATH = "/finance/v1/event-types/{name}/schema"
 #: Prefix of the problem types (RFC 9457).
 PROBLEM_TYPE = "urn:finance-hub:problem:"
 
+# === SAMPLES === #
+
+#: What the samples of events hold where a real one names its database, its moment and
+#: its business case.
+SAMPLE_DATABASE = "0f6f6c1e-8a43-4f0e-9a29-52d0f2b1c001"
+SAMPLE_TIME = "2026-01-31T09:30:00Z"
+SAMPLE_CORRELATION = "7f2c9a44-3f62-4a55-9a39-0a54c1f0b001"
+
+# === CURSORS === #
+
+#: First byte of every cursor; another layout gets another one.
+CURSOR_VERSION = 1
+
+#: With the 17 bytes before it, 24: base64url without padding.
+CURSOR_CHECKSUM_BYTES = 7
+
 # === CLASSIFICATION === #
 
 #: Keyword of the published JSON Schemas which says how confidential a value is.

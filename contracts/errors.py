@@ -430,6 +430,15 @@ _ALL = (
         "Find out who sent it; check the sender's clock, rotate the secret.",
     ),
     _code(
+        "C-ACCESS",
+        "API call refused",
+        "Security",
+        "high",
+        _HOURS[1],
+        "Refused.",
+        "Find out who called; correct the client's rights, or rotate its key.",
+    ),
+    _code(
         "C-AMOUNT-INTEGRITY",
         "Amount changed on the way",
         "Controller",

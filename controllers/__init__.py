@@ -1,4 +1,5 @@
 from . import archive
 from . import catalogue
+from . import feed
 from . import health
 from . import inbound

@@ -10,10 +10,18 @@ CONTENT_TYPE = "application/problem+json"
 
 
 def problem_response(
-    status, code, title, detail, *, retryable=False, headers=(), errors=()
+    status,
+    code,
+    title,
+    detail,
+    *,
+    retryable=False,
+    headers=(),
+    errors=(),
+    correlation_id=None,
 ):
     """Return a response that says what was wrong and what to do."""
-    body = problem(status, code, title, detail, retryable, None, errors)
+    body = problem(status, code, title, detail, retryable, correlation_id, errors)
     return request.make_response(
         json.dumps(body),
         headers=[("Content-Type", CONTENT_TYPE), *headers],

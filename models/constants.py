@@ -43,9 +43,10 @@ DEFAULT_SUSPEND_AFTER_DAYS = 5
 MAX_SUSPEND_AFTER_DAYS = 90
 SUSPEND_NOTICES = (50, 70, 90)
 
-# What gets access to receivers, with its tokens, is kept in a server process for this
-# many endpoints.
-AUTHENTICATORS_KEPT = 1_000
+# How many endpoints' routes a server process keeps between runs, and for how long: a
+# secret whose overlap ends goes on signing beside its successor at most that long.
+ROUTES_KEPT = 1_000
+ROUTE_KEPT = timedelta(minutes=1)
 
 # === LANES === #
 # In order of urgency. Each has a job channel and a dispatcher of its own.
@@ -115,6 +116,32 @@ REFUSAL_RECORD_INTERVAL = timedelta(seconds=10)
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
 
+# === API CLIENTS === #
+# How long the key before the last rotation is accepted beside its successor.
+KEY_OVERLAP = timedelta(hours=24)
+# A new client's key ends after so many days, unless its form says otherwise.
+DEFAULT_KEY_DAYS = 365
+# Calls per minute of one client, over all server processes together; as many may come
+# at once after a pause.
+DEFAULT_CALLS_PER_MINUTE = 300
+MAX_CALLS_PER_MINUTE = 60_000
+# How often the count of a call is tried again, at once, when another process counts
+# a call of the same client at that very moment: each time one of them gets through.
+COUNT_MAX_TRIES = 64
+
+# === FEED === #
+# Events in one page, unless the reader says otherwise, and at most.
+FEED_DEFAULT_LIMIT = 100
+FEED_MAX_LIMIT = 200
+# New events that one call gives a position.
+FEED_ADVANCE_ROWS = 1000
+# Events that one call looks through for those of the types asked for.
+FEED_SCAN_ROWS = 1000
+# A page ends before it would become larger than this, unless it holds one event only.
+FEED_MAX_BYTES = 8 * 1024 * 1024
+# Types that one call can ask for.
+FEED_MAX_PATTERNS = 20
+
 # === HEALTH === #
 # Counting for a list of endpoints ends here: nobody needs to wait for a count of a
 # million.
@@ -167,3 +194,5 @@ PREVIEW_EVENTS = 500
 PREVIEW_LINES = 8
 # Further arrivals of one message that its screen lists.
 MAX_DUPLICATES_SHOWN = 100
+# Days of events that the catalogue counts.
+CATALOGUE_DAYS = 7

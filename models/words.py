@@ -58,7 +58,11 @@ def phases_text(env, phases):
     }
     return ", ".join(
         f"{names.get(name, name)} {duration_text(env, milliseconds)}"
-        for name, milliseconds in (phases or {}).items()
+        # In the order in which they happen; the database keeps none.
+        for name, milliseconds in sorted(
+            (phases or {}).items(),
+            key=lambda item: list(names).index(item[0]) if item[0] in names else 99,
+        )
     )
 
 

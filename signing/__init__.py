@@ -1,6 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Signature schemes in and out, the secret box, masking: pure functions."""
 
+from .api_key import (
+    ApiKey,
+    api_key_digest,
+    api_key_matches,
+    api_key_prefix,
+    generate_api_key,
+)
 from .constants import MASK
 from .http_message_signatures import (
     ALGORITHMS,
@@ -37,6 +44,7 @@ from .standard_webhooks import (
 __all__ = [
     "ALGORITHMS",
     "MASK",
+    "ApiKey",
     "MessageSigner",
     "SecretBox",
     "SecretBoxError",
@@ -44,10 +52,14 @@ __all__ = [
     "VerificationError",
     "Verified",
     "VerifiedRequest",
+    "api_key_digest",
+    "api_key_matches",
+    "api_key_prefix",
     "check_content_digest",
     "check_key_id",
     "content_digest",
     "ensure_key_file",
+    "generate_api_key",
     "generate_key",
     "generate_key_pair",
     "generate_secret",

@@ -104,3 +104,13 @@ SECRET_HEADER_FRAGMENTS = (
     "credential",
     "private-key",
 )
+
+# === API KEYS === #
+
+#: Begins every key, so that scanners of repositories and logs know it for one.
+API_KEY_MARK = "fhk_"
+#: The public part: 40 bits name a key; the letters are not taken for one another.
+API_KEY_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+API_KEY_PREFIX_CHARS = 8
+#: Random bytes of the secret part: 43 characters of base64url.
+API_KEY_BYTES = 32

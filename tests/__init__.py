@@ -10,7 +10,9 @@ from . import test_exceptions
 from . import test_connector
 from . import test_credential
 from . import test_contract_versions
+from . import test_catalogue
 from . import test_access
+from . import test_access_delivery
 from . import test_amqp
 from . import test_trace
 from . import test_replay
@@ -21,3 +23,6 @@ from . import test_ping
 from . import test_retention
 from . import test_plans
 from . import test_tours
+from . import test_client
+from . import test_feed
+from . import test_feed_order

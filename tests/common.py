@@ -190,6 +190,33 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
         return endpoint
 
     @classmethod
+    def make_feed(cls, connector=None, patterns="*", **values):
+        """Return an endpoint that is fetched from, with a subscription."""
+        connector = connector or cls.make_connector("feed")
+        return cls.make_endpoint(
+            False, connector, patterns, transport="feed", credential_id=False, **values
+        )
+
+    @classmethod
+    def make_client(cls, connector, *scopes, **values):
+        """Return (client, key): a client of the REST API that holds ``scopes``."""
+        client = cls.env["finance.client"].create(
+            {
+                "name": "Client",
+                "connector_id": connector.id,
+                "scope_ids": [
+                    (
+                        6,
+                        0,
+                        cls.env["finance.scope"].search([("name", "in", scopes)]).ids,
+                    )
+                ],
+                **values,
+            }
+        )
+        return client, client.action_generate()["params"]["secret"]
+
+    @classmethod
     def make_invoice(cls, amount=100.0, post=True, **values):
         invoice = cls.env["account.move"].create(
             {

@@ -18,6 +18,7 @@ MATRIX = {
     "finance.endpoint": (READ, READ, ALL, READ),
     "finance.subscription": (READ, READ, ALL, READ),
     "finance.event": (READ, READ, READ, READ),
+    "finance.event.type": (READ, READ, READ, READ),
     "finance.delivery": (READ, READ, READ, READ),
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
@@ -27,10 +28,22 @@ MATRIX = {
     "finance.transition": (READ, READ, READ, READ),
     "finance.exception": (READ, READ, READ, READ),
     "finance.replay": ("cru", READ, READ, READ),
+    "finance.client": (READ, READ, ALL, READ),
+    "finance.client.usage": (READ, READ, READ, READ),
+    "finance.feed": (READ, READ, READ, READ),
+    "finance.scope": (READ, READ, READ, READ),
     "finance.trace.step": (READ, READ, READ, READ),
+    "finance.batch": (READ, READ, READ, READ),
+    "finance.endpoint.health": (READ, READ, READ, READ),
+    "finance.pulse": (READ, READ, READ, READ),
+    "finance.retention": (READ, READ, ALL, READ),
+    "finance.archive": (NONE, NONE, READ, READ),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
+    "finance.ping.wizard": (NONE, NONE, ALL, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
 }
+# The same for all companies.
+COMMON = {"finance.scope", "finance.event.type"}
 OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 
 # Who may press what. Buttons that only open another screen are left to those who may
@@ -48,6 +61,8 @@ ACTIONS = {
         "action_open_exceptions": EVERY_ROLE,
         "action_open_messages": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
+        "action_open_endpoints": EVERY_ROLE,
+        "action_test": ADMINISTRATOR,
     },
     "finance.credential": {
         "action_generate": ADMINISTRATOR,
@@ -59,12 +74,30 @@ ACTIONS = {
         "action_resume": ADMINISTRATOR,
         "action_replay": OPERATOR,
         "action_backfill": OPERATOR,
+        "action_test": ADMINISTRATOR,
+        "action_open_waiting": EVERY_ROLE,
+        "action_open_parked": EVERY_ROLE,
+        "action_open_dead": EVERY_ROLE,
+        "action_open_attempts": EVERY_ROLE,
+    },
+    "finance.endpoint.health": {},
+    "finance.pulse": {},
+    "finance.batch": {"action_retry": OPERATOR, "action_cancel": OPERATOR},
+    "finance.retention": {},
+    "finance.archive": {
+        "action_download": {"administrator", "auditor"},
+        "action_download_manifest": {"administrator", "auditor"},
+        "action_verify": {"administrator", "auditor"},
     },
     "finance.subscription": {},
     "finance.event": {
         "action_open_record": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
         "action_send_again": OPERATOR,
+    },
+    "finance.event.type": {
+        "action_open_events": EVERY_ROLE,
+        "action_open_subscriptions": EVERY_ROLE,
     },
     "finance.delivery": {
         "action_retry": OPERATOR,
@@ -107,8 +140,16 @@ ACTIONS = {
         "action_refresh": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
     },
+    "finance.client": {
+        "action_generate": ADMINISTRATOR,
+        "action_revoke": ADMINISTRATOR,
+    },
+    "finance.client.usage": {},
+    "finance.feed": {},
+    "finance.scope": {},
     "finance.trace.step": {"action_open": EVERY_ROLE},
     "finance.correct.wizard": {"action_resubmit": OPERATOR},
+    "finance.ping.wizard": {"action_send_again": ADMINISTRATOR},
     "finance.reason.wizard": {"action_confirm": OPERATOR},
 }
 # Called on the model, whatever records there are.
@@ -136,6 +177,9 @@ class AccessCase(FinanceHubCommon):
         self.connector = self.endpoint.connector_id
         self.shop = self.make_connector("shop")
         self.make_credential(self.shop, "inbound", SECRET)
+        feeder = self.make_connector("feeder", name="Zone Feeder")
+        self.make_feed(feeder, patterns=None)
+        self.make_client(feeder, "event:read")
         self.sink.answers = [status(500)]
         self.invoice = self.make_invoice(100.0)
         self.dispatch()
@@ -147,11 +191,43 @@ class AccessCase(FinanceHubCommon):
         self.receive(self.shop, b"garbage", "m3")
         self.process()
         self.end_transaction()
+        self.make_insight_rows()
         self.env["finance.replay"].create(
             {
                 "company_id": self.company.id,
                 "endpoint_ids": [(6, 0, self.endpoint.ids)],
                 "reason": "Because",
+            }
+        )
+
+    def make_insight_rows(self):
+        """Make what scheduled actions make, and a batch."""
+        attempts = self.env["finance.attempt"].search([], order="id")
+        self.env["finance.archive"]._store(
+            "attempt",
+            self.company,
+            attempts.ids,
+            {attempt.id: attempt.started_at for attempt in attempts},
+        )
+        self.env["finance.retention"].create(
+            {
+                "kind": "attempt_failed",
+                "days": 400,
+                "company_id": self.company.id,
+            }
+        )
+        self.env["finance.batch"].create(
+            {
+                "batch_key": "access",
+                "subscription_id": self.endpoint.subscription_ids.id,
+                "endpoint_id": self.endpoint.id,
+                "company_id": self.company.id,
+                "lane": "bulk",
+                "format": "cloudevents",
+                "number": 1,
+                "event_count": 1,
+                "state": "dead",
+                "created_at": attempts[0].started_at,
             }
         )
 
@@ -165,6 +241,8 @@ class AccessCase(FinanceHubCommon):
                     "reason": "Because",
                 }
             )
+        if model == "finance.ping.wizard":
+            return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model == "finance.reason.wizard":
             return self.env[model].create(
                 {
@@ -172,6 +250,8 @@ class AccessCase(FinanceHubCommon):
                     "reason": "Because",
                 }
             )
+        if model in COMMON:
+            return self.env[model].search([])
         return self.env[model].search([("company_id", "=", self.company.id)])
 
     def row(self, model):
@@ -243,7 +323,7 @@ class TestAccess(AccessCase):
                 continue
             rows = self.rows(model)
             self.assertTrue(rows, model)
-            for group in GROUPS:
+            for group in self.readers(model):
                 with self.subTest(model=model, group=group):
                     for values in rows.with_user(self.users[group]).read():
                         self.assertTrue(values["id"])
@@ -254,12 +334,17 @@ class TestAccess(AccessCase):
             ):
                 rows.with_user(self.users["nobody"]).read(["id", "display_name"])
 
+    def readers(self, model):
+        """Return the roles that may read a model."""
+        allowed = dict(zip(GROUPS, MATRIX[model], strict=True))
+        return [group for group in GROUPS if "r" in allowed[group]]
+
     def test_screens_for_real(self):
         """Every role can open the form and the list of every model."""
         for model in MATRIX:
             if "wizard" in model:
                 continue
-            for group in GROUPS:
+            for group in self.readers(model):
                 records = self.env[model].with_user(self.users[group])
                 views = records.get_views([(False, "list"), (False, "search")])
                 fields = views["models"][model]["fields"]
@@ -412,15 +497,21 @@ class TestCompanies(AccessCase):
 
     def test_rows_are_invisible(self):
         for model in MATRIX:
-            if "wizard" in model:
+            if "wizard" in model or model in COMMON:
                 continue
             rows = self.rows(model)
             self.assertTrue(rows, model)
             as_foreigner = rows.with_user(self.foreigner)
             with self.subTest(model), mute_logger("odoo.models"):
-                self.assertEqual(as_foreigner.search_count([]), 0)
+                # Rules for all companies are everybody's.
+                self.assertEqual(
+                    as_foreigner.search_count([("company_id", "!=", False)]), 0
+                )
                 self.assertEqual(as_foreigner.search_count([("id", "in", rows.ids)]), 0)
-                self.assertFalse(as_foreigner._read_group([], [], ["__count"])[0][0])
+                groups = as_foreigner._read_group(
+                    [("company_id", "!=", False)], [], ["__count"]
+                )
+                self.assertFalse(groups[0][0])
                 for row in as_foreigner:
                     with self.assertRaises(AccessError):
                         row.read(["company_id"])
@@ -432,23 +523,28 @@ class TestCompanies(AccessCase):
             for rule in rules
             if not rule.groups and rule.perm_read and "company" in rule.domain_force
         }
-        self.assertEqual(guarded, {name for name in MATRIX if "wizard" not in name})
+        self.assertEqual(
+            guarded, {name for name in MATRIX if "wizard" not in name} - COMMON
+        )
 
     def test_rows_cannot_be_changed(self):
         for model, by_group in MATRIX.items():
-            if by_group[GROUPS.index("administrator")] != ALL:
+            if by_group[GROUPS.index("administrator")] != ALL or "wizard" in model:
                 continue
             row = self.row(model).with_user(self.foreigner)
             with self.subTest(model), mute_logger("odoo.models"):
+                field, value = (
+                    ("name", "Mine now") if "name" in row._fields else ("days", 99)
+                )
                 with self.assertRaises(AccessError):
-                    row.write({"name": "Mine now"})
+                    row.write({field: value})
                 with self.assertRaises(AccessError):
                     row.unlink()
 
     def test_buttons_know_companies(self):
         """All roles at home are no role elsewhere."""
         for model, actions in ACTIONS.items():
-            if "wizard" in model:
+            if "wizard" in model or model in COMMON:
                 continue
             for action in actions:
                 if (model, action) in ON_THE_MODEL or (

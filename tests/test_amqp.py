@@ -7,6 +7,7 @@ from unittest.mock import patch
 from odoo.exceptions import ValidationError
 from odoo.tests import Form, tagged
 
+from ..models.outbox.routes import load_route
 from .common import FinanceHubCommon
 
 BROKER = "amqps://broker.example.com:5671/finance"
@@ -72,6 +73,40 @@ class TestAmqpEndpoint(FinanceHubCommon):
         endpoint = self.make()
         with self.assertRaises(ValidationError):
             endpoint.amqp_exchange = False
+
+    def test_credentials_of_a_broker(self):
+        values = {"connector_id": self.connector.id, "direction": "outbound"}
+        create = self.env["finance.credential"].create
+        login = create(
+            {
+                **values,
+                "name": "Login",
+                "scheme": "basic",
+                "username": "hub",
+                "secret_input": "hub-password",
+            }
+        )
+        endpoint = self.make(
+            auth_credential_id=login.id, amqp_declare_exchange=True, concurrency=7
+        )
+        route = load_route(endpoint)
+        self.assertEqual(route.destination.transport, "amqp")
+        options = route.destination.options
+        self.assertEqual((options.username, options.password), ("hub", "hub-password"))
+        self.assertEqual((options.url, options.exchange), (BROKER, "finance.events"))
+        self.assertTrue(options.declare)
+        self.assertTrue(options.signer)
+        endpoint.credential_id = False
+        self.assertIsNone(load_route(endpoint).destination.options.signer)
+        token = create({**values, "name": "Token", "scheme": "bearer"})
+        with self.assertRaisesRegex(ValidationError, "user name and password"):
+            endpoint.auth_credential_id = token
+        endpoint.auth_credential_id = login
+        requests = create(
+            {**values, "name": "Requests", "scheme": "http_message_signatures"}
+        )
+        with self.assertRaisesRegex(ValidationError, "Standard Webhooks"):
+            endpoint.credential_id = requests
 
     def test_other_transports_need_no_exchange(self):
         endpoint = self.make_endpoint("https://example.com/hook", self.connector)

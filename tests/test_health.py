@@ -237,6 +237,8 @@ class TestHealth(HealthCase):
         self.endpoint.quiet_windows = "12:00-15:00"
         self.endpoint.quiet_tz = "UTC"
         self.assertEqual(self.fresh("pause_text"), "Quiet until 3:00 PM")
+        self.add_delivery(due_at=clock.naive(NOW - timedelta(hours=1)))
+        self.assertEqual(self.fresh("health_level"), "idle", "that is agreed")
         self.endpoint.quiet_tz = "Europe/Berlin"
         self.assertEqual(self.fresh("pause_text"), "Quiet until 2:00 PM")
         self.endpoint.quiet_windows = "01:00-02:00"

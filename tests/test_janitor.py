@@ -81,7 +81,11 @@ class TestJanitor(HealthCase):
                 {"quiet_windows": "13:00-13:40"}
             ),
             "at work": lambda: self.add_pulse(timedelta(minutes=5), failed=1),
-            "feed": lambda: self.endpoint.write({"transport": "feed"}),
+            # Refused on the screen once there are deliveries.
+            "feed": lambda: self.env.cr.execute(
+                "UPDATE finance_endpoint SET transport = 'feed' WHERE id = %s",
+                [self.endpoint.id],
+            ),
         }
         for name, reason in reasons.items():
             with self.subTest(name), self.env.cr.savepoint() as savepoint:
@@ -156,11 +160,15 @@ class TestJanitor(HealthCase):
     def test_collected_for_nothing(self):
         """The subscription wants events singly now; what was collected goes, too."""
         delivery = self.add_delivery(due_at=None)
-        self.endpoint.subscription_ids.delivery_mode = "micro_batch"
+        self.endpoint.subscription_ids.write(
+            {"delivery_mode": "micro_batch", "content_mode": "batched"}
+        )
         self.env.flush_all()
         self.tend()
         self.assertFalse(delivery.due_at)
-        self.endpoint.subscription_ids.delivery_mode = "realtime"
+        self.endpoint.subscription_ids.write(
+            {"delivery_mode": "realtime", "content_mode": "structured"}
+        )
         self.env.flush_all()
         self.tend()
         self.assertEqual(delivery.due_at, clock.naive(NOW))
@@ -264,6 +272,35 @@ class TestJanitor(HealthCase):
         self.assertIn("1 commands waited", self.stuck().cause)
         self.assertEqual(message.state, "received", "handed to the job again")
         self.assertEqual(command.state, "received")
+
+    # === REPLAYS === #
+
+    def test_stuck_replay(self):
+        replay = self.env["finance.replay"].create(
+            {
+                "company_id": self.company.id,
+                "endpoint_ids": [(6, 0, self.endpoint.ids)],
+                "reason": "Because",
+            }
+        )
+        replay.write({"state": "running", "next_due_at": LATE})
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE finance_replay SET write_date = %s", [LATE])
+        waiting = self.add_delivery(
+            replay_id=replay.id, due_at=clock.naive(NOW + timedelta(hours=1))
+        )
+        self.tend()
+        self.assertFalse(self.stuck(), "it waits for what is on its way")
+        waiting.state = "delivered"
+        self.env.flush_all()
+        self.tend()
+        self.assertEqual(self.stuck()._record(), replay)
+        self.assertEqual(self.stuck().company_id, self.company)
+        self.assertTrue(self.jobs("_job_run"))
+        replay.state = "done"
+        self.env.flush_all()
+        self.tend()
+        self.assertFalse(self.stuck())
 
     # === JOBS === #
 

@@ -82,9 +82,7 @@ class TestRetention(RetentionCase):
         self.assertEqual((young | failed).exists(), young | failed)
         self.assertEqual(self.rule("attempt_delivered").removed_count, 1)
         self.assertEqual(self.rule("attempt_failed").removed_count, 1)
-        self.assertEqual(
-            self.rule("attempt_failed").removed_at, clock.naive(NOW)
-        )
+        self.assertEqual(self.rule("attempt_failed").removed_at, clock.naive(NOW))
         found = [line for a in self.archives("attempt") for line in self.lines(a)]
         self.assertEqual({line["id"] for line in found}, {old.id, very_old.id})
 
@@ -104,15 +102,16 @@ class TestRetention(RetentionCase):
         self.assertEqual(len(archive), 1)
         self.assertEqual(archive.company_id, self.company)
         self.assertEqual(archive.row_count, 3)
-        self.assertEqual((archive.first_id, archive.last_id), (
-            attempts[0].id, attempts[2].id
-        ))
+        self.assertEqual(
+            (archive.first_id, archive.last_id), (attempts[0].id, attempts[2].id)
+        )
         self.assertEqual(archive.from_at, self.ago(100))
         self.assertEqual(archive.to_at, self.ago(98))
         lines = self.lines(archive)
-        self.assertEqual([line["response_body"] for line in lines], [
-            "Größe 0\n", "Größe 1\n", "Größe 2\n"
-        ])
+        self.assertEqual(
+            [line["response_body"] for line in lines],
+            ["Größe 0\n", "Größe 1\n", "Größe 2\n"],
+        )
         self.assertEqual(lines[1]["request_headers"], {"webhook-id": "id 1"})
         self.assertEqual(set(lines[0]), self.columns("finance_attempt"))
         content = archive.attachment_id.raw
@@ -164,6 +163,26 @@ class TestRetention(RetentionCase):
         self.assertFalse(attempts[-1].exists())
         self.assertFalse(deliveries[-1].exists())
         self.assertTrue(attempts[0].exists())
+
+    def test_what_an_open_replay_needs_stays(self):
+        event = self.add_event(aggregate="invoice/1", occurred_at=self.ago(4000))
+        self.add_event(aggregate="invoice/1", sequence=2, occurred_at=self.ago(1))
+        replay = self.env["finance.replay"].create(
+            {
+                "company_id": self.company.id,
+                "endpoint_ids": [(6, 0, self.endpoint.ids)],
+                "event_ids": [(6, 0, event.ids)],
+                "reason": "Because",
+            }
+        )
+        delivery = self.done(400, replay_id=replay.id)
+        self.purge()
+        self.assertTrue(event.exists())
+        self.assertTrue(delivery.exists())
+        replay.state = "done"
+        self.purge()
+        self.assertFalse(event.exists())
+        self.assertFalse(delivery.exists())
 
     # === DELIVERIES, BATCHES === #
 
@@ -247,9 +266,9 @@ class TestRetention(RetentionCase):
         gone = {name for name, row in rows.items() if not row.exists()}
         self.assertEqual(gone, {"old", "internal"})
         lines = [line for a in self.archives("event") for line in self.lines(a)]
-        self.assertEqual({line["aggregate"] for line in lines}, {
-            "invoice/1", "connector/1"
-        })
+        self.assertEqual(
+            {line["aggregate"] for line in lines}, {"invoice/1", "connector/1"}
+        )
         self.assertTrue(all(line["data"] == {} for line in lines))
 
     def test_events_with_deliveries_stay(self):
@@ -381,7 +400,9 @@ class TestRetention(RetentionCase):
             self.purge()
         self.assertEqual(sum(self.archives().mapped("row_count")), 10)
         self.assertGreater(len(self.archives()), 3)
-        ids = [line["id"] for archive in self.archives() for line in self.lines(archive)]
+        ids = [
+            line["id"] for archive in self.archives() for line in self.lines(archive)
+        ]
         self.assertEqual(ids, [attempt.id for attempt in attempts])
 
     def test_out_of_time(self):
@@ -496,9 +517,7 @@ class TestRetention(RetentionCase):
         self.env.flush_all()
         self.env.cr.precommit.run()
         values = rule.message_ids.sudo().tracking_value_ids
-        self.assertEqual(
-            (values.old_value_integer, values.new_value_integer), (90, 30)
-        )
+        self.assertEqual((values.old_value_integer, values.new_value_integer), (90, 30))
 
     def test_counters_are_not_for_writing(self):
         rule = self.rule("attempt_delivered").with_user(self.users["administrator"])
@@ -579,9 +598,7 @@ class TestArchiveDownload(RetentionCase, HttpCase):
             self.assertEqual(
                 hashlib.sha256(response.content).hexdigest(), self.archive.sha256
             )
-            self.assertIn(
-                self.archive.name, response.headers["Content-Disposition"]
-            )
+            self.assertIn(self.archive.name, response.headers["Content-Disposition"])
         manifest = self.get("auditor", "manifest").json()
         self.assertEqual(manifest["sha256"], self.archive.sha256)
         self.archive.invalidate_recordset()

@@ -241,6 +241,16 @@ class TestTours(FinanceHubCommon, HttpCase):
         self.assertEqual(self.endpoint.state, "live")
         self.assertEqual(self.endpoint.retry_schedule, "0, 60")
 
+    def test_test_event(self):
+        """An administrator tests an endpoint and reads what it answered."""
+        self.sink.answers = [status(500), status(200)]
+        self.walk("finance_hub_test_event", "administrator", "finance_endpoint_action")
+        self.assertEqual(len(self.sink.events), 3, "one of set-up, two tests")
+        self.assertEqual(self.sink.events[-1]["type"], "finance.connector.ping.v1")
+
+    def test_health(self):
+        self.walk("finance_hub_health", "operator", "finance_endpoint_action")
+
     def test_subscriptions(self):
         self.walk(
             "finance_hub_subscriptions", "administrator", "finance_subscription_action"
@@ -259,6 +269,17 @@ class TestTours(FinanceHubCommon, HttpCase):
         )
         self.assertEqual(self.credential.state, "revoked")
         self.assertEqual(self.credential._secrets(), [])
+
+    def test_client_and_feed(self):
+        """From nothing to a feed that somebody can read."""
+        feeder = self.make_connector("tour-feeder", name="Tour Feeder")
+        self.make_feed(feeder, name="Tour Feed")
+        self.walk("finance_hub_client_setup", "administrator", "finance_client_action")
+        client = feeder.client_ids
+        self.assertEqual(client.state, "active")
+        self.assertTrue(client._may("event:read"))
+        self.assertNotEqual(client.key_prefix, client.previous_key_prefix)
+        self.walk("finance_hub_feed_endpoint", "operator", "finance_endpoint_action")
 
     def test_credential_in_connector(self):
         """A secret can be rotated from the connector that it belongs to."""

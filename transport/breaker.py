@@ -53,6 +53,8 @@ class Breaker:
     :ivar probe_at: when an open one may try again.
     :ivar trips: how often it opened since the last success.
     :ivar changed: set when the state changes; the caller resets it.
+    :ivar era: another object after each change of the state. Answers to what was let
+        through in an earlier one come too late to say anything.
     """
 
     state: str = CLOSED
@@ -61,12 +63,27 @@ class Breaker:
     trips: int = 0
     changed: bool = False
     probing: bool = False
+    era: object = field(default_factory=object)
     _buckets: deque[list[float]] = field(default_factory=deque)
 
     def seed(self, succeeded: int, failed: int, now: float) -> None:
         """Begin with what earlier runs saw within the window."""
         if succeeded or failed:
             self._buckets.append([now, succeeded, failed])
+
+    def adopt(
+        self, state: str, opened_at: float | None, probe_at: float | None, trips: int
+    ) -> None:
+        """Take over what another run made of it."""
+        if state == CLOSED:
+            if self.state == OPEN:
+                self._close()
+                self.changed = False
+            return
+        if self.state == CLOSED:
+            self.era = object()
+        self.state, self.opened_at, self.probe_at = OPEN, opened_at, probe_at
+        self.trips = trips
 
     def admits(self, now: float) -> bool:
         """Whether a request may go now. A half-open breaker says so once."""
@@ -81,18 +98,35 @@ class Breaker:
         """Let one request through; the caller has seen that ``probe_at`` came."""
         self.state = HALF_OPEN
         self.probing = False
+        self.era = object()
 
-    def record(self, healthy: bool | None, now: float) -> None:
-        """Take in one result, see :func:`verdict`."""
+    def put_off(self, now: float) -> None:
+        """Have another request decide: this one did not, or was not even made."""
+        self.state = OPEN
+        self.probe_at = now
+        self.probing = False
+        self.era = object()
+        self.changed = True
+
+    def record(
+        self, healthy: bool | None, now: float, era: object | None = None
+    ) -> None:
+        """Take in one result, see :func:`verdict`.
+
+        :param era: the breaker's ``era`` when the request was let through; the present
+            one by default.
+        """
+        if era is not None and era is not self.era:
+            return
         if self.state == HALF_OPEN:
-            self.probing = False
-            if healthy:
+            if healthy is None:
+                self.put_off(now)
+            elif healthy:
                 self._close()
-            elif healthy is False:
+            else:
                 self._open(now)
             return
         if healthy is None or self.state == OPEN:
-            # Answers to what was in flight when it opened change nothing.
             return
         self._count(healthy, now)
         if healthy:
@@ -136,11 +170,15 @@ class Breaker:
         self.opened_at = now
         self.probe_at = now + rest
         self.trips += 1
+        self.probing = False
+        self.era = object()
         self.changed = True
 
     def _close(self):
         self.state = CLOSED
         self.opened_at = self.probe_at = None
         self.trips = 0
+        self.probing = False
+        self.era = object()
         self._buckets.clear()
         self.changed = True

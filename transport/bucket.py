@@ -7,7 +7,7 @@ def take(
 ) -> tuple[int, float]:
     """Return (granted, tokens left).
 
-    :param tokens: what was left when it was last asked.
+    :param tokens: what was left when it was last asked; less than 0 is a debt.
     :param elapsed: seconds since then; a clock that went back counts as none.
     :param rate: tokens per second, more than 0.
     :param burst: most tokens that gather, at least 1.
@@ -15,7 +15,7 @@ def take(
     """
     full = max(float(burst), 1.0)
     available = min(full, tokens + max(elapsed, 0.0) * rate)
-    granted = min(wanted, int(available))
+    granted = max(min(wanted, int(available)), 0)
     return granted, available - granted
 
 

@@ -181,15 +181,21 @@ QUIET_MAX_CHAIN = 64
 RECORD_BATCH = 500
 RECORD_INTERVAL = 0.1
 
-#: Shortest wait for progress (seconds), so that a due batch never spins the loop.
-MIN_PAUSE = 0.005
-
 #: When nothing is due now but something will be within this time (seconds), the run
 #: waits for it rather than ending: a limited rate, a short retry.
 IDLE_WAIT = 1.5
 
 #: A worker leaves a lane to serve the others after this long (seconds).
 LANE_TURN = 0.1
+
+#: While answers are awaited and nothing else is known to be due, it is looked for
+#: this often (seconds).
+LOOK_INTERVAL = 0.25
+
+#: When time is up and a destination has kept a request waiting for this long
+#: (seconds), the others go on until it answers, for at most the overtime.
+LATE_ANSWER = 1.0
+OVERTIME = 20.0
 
 #: How long the addresses of a host name are believed (seconds).
 DNS_TTL = 30

@@ -11,6 +11,7 @@ nothing, and what was claimed for it is handed back untried.
 import asyncio
 import contextlib
 import logging
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -109,11 +110,16 @@ class _Lane:
 class _Desk:
     """The lanes of one destination that have something to send."""
 
-    __slots__ = ("ready", "workers")
+    __slots__ = ("ready", "sending", "workers")
 
     def __init__(self):
         self.ready: deque[_Lane] = deque()
         self.workers = 0
+        # Since when (monotonic) the lanes await an answer, the oldest first.
+        self.sending: dict[_Lane, float] = {}
+
+    def awaits_since(self) -> float | None:
+        return next(iter(self.sending.values()), None)
 
 
 class Engine:
@@ -123,7 +129,8 @@ class Engine:
         returns a :class:`Claim`. May block.
     :param record: called with a list of results. May block. A result that it fails
         to record is lost to this run, and its message will be sent again.
-    :param budget: seconds during which new parcels are claimed.
+    :param budget: seconds during which new parcels are claimed; some more when a
+        destination keeps the run waiting for its answer, which the others go on in.
     :param networks: private networks that may be reached, see
         :func:`~.addresses.parse_networks`.
     :param threads: call ``claim`` and ``record`` in a thread beside the event loop;
@@ -155,6 +162,10 @@ class Engine:
         self._senders: dict[str, Any] = {}
         self._progress: asyncio.Event | None = None
         self._deadline = 0.0
+        # Past the deadline: whether others go on, and who does not.
+        self._overtime = False
+        self._late: set[int] = set()
+        self._claimed_at = 0.0
         # When to claim again (monotonic), None for not before a result is recorded.
         self._claim_at: float | None = 0.0
 
@@ -189,13 +200,22 @@ class Engine:
         flushed_at = time.monotonic()
         while True:
             now = time.monotonic()
-            in_time = now < self._deadline
+            in_time = now < self._deadline or self._goes_on(now)
+            if (
+                in_time
+                and self._claim_at is None
+                and self._workers
+                and now - self._claimed_at >= const.LOOK_INTERVAL
+            ):
+                # Others must not wait for whoever does not answer.
+                self._claim_at = now
             if in_time and self._claim_at is not None and now >= self._claim_at:
                 # Cleared first: a worker may ask for more while this one runs.
                 self._claim_at = None
-                claim = await self._call(executor, self._claim, dict(self._in_hand))
+                claim = await self._call(executor, self._claim, self._hands())
                 self._start(claim.parcels)
                 self._plan(claim)
+                self._claimed_at = time.monotonic()
             if self._results and (
                 len(self._results) >= const.RECORD_BATCH
                 or now - flushed_at >= const.RECORD_INTERVAL
@@ -212,6 +232,28 @@ class Engine:
                 if self._claim_at is None:
                     return False
             await self._wait(flushed_at, in_time)
+
+    def _goes_on(self, now) -> bool:
+        """Whether to work overtime: somebody has not answered yet."""
+        late = set()
+        if now < self._deadline + const.OVERTIME:
+            for key, desk in self._desks.items():
+                since = desk.awaits_since()
+                if since is not None and now - since >= const.LATE_ANSWER:
+                    late.add(key)
+        self._late |= late
+        self._overtime = bool(late)
+        return self._overtime
+
+    def _may_send(self, key) -> bool:
+        return time.monotonic() < self._deadline or (
+            self._overtime and key not in self._late
+        )
+
+    def _hands(self) -> dict[int, int]:
+        """Return what is in hand by destination, for a claim."""
+        # Whoever is late gets nothing more in this run.
+        return {**self._in_hand, **dict.fromkeys(self._late, sys.maxsize)}
 
     def _plan(self, claim):
         """Decide when to claim again, unless a worker asked for it meanwhile."""
@@ -290,7 +332,7 @@ class Engine:
             sender = self._sender(destination.transport)
             while desk.ready:
                 lane = desk.ready.popleft()
-                if await self._serve(lane, sender, destination):
+                if await self._serve(lane, sender, destination, desk):
                     # Its turn is over: it goes on behind the others.
                     desk.ready.append(lane)
                 lane = None
@@ -300,7 +342,7 @@ class Engine:
                 self._release(lane)
             self._progress.set()
 
-    async def _serve(self, lane, sender, destination) -> bool:
+    async def _serve(self, lane, sender, destination, desk) -> bool:
         """Send the parcels of one lane in order, up to the first failure.
 
         :return: whether there are more, after this turn
@@ -309,18 +351,22 @@ class Engine:
         turn = time.monotonic() + const.LANE_TURN
         while lane.parcels:
             now = time.monotonic()
-            if now >= self._deadline or not gate.admits(self._now()):
-                break
             if now > turn:
                 return True
+            if not self._may_send(destination.key) or not gate.admits(self._now()):
+                break
             parcel = lane.parcels[0]
+            era = gate.breaker.era
+            desk.sending[lane] = now
             try:
                 outcome, headers = await sender.send(parcel)
             except Exception as error:
                 # Not the network's doing; the message must not be tried for ever.
                 _logger.exception("could not send %s", parcel.message_id)
                 outcome, headers = Outcome(error="internal", detail=repr(error)), {}
-            gate.note(outcome, self._now())
+            finally:
+                del desk.sending[lane]
+            gate.note(outcome, self._now(), era)
             lane.parcels.popleft()
             lane.failed = not outcome.delivered
             self._finish(Result(parcel, outcome, headers))

@@ -31,13 +31,16 @@ class Gate:
         moment = max(self.paused_until, self.breaker.probe_at or 0.0)
         return moment if moment > now else None
 
-    def note(self, outcome: Outcome, now: float) -> None:
+    def note(self, outcome: Outcome, now: float, era: object | None = None) -> None:
         """Take in one result.
 
         A 429, a 503 with Retry-After, or a broker short of memory is about the endpoint
         and not about the one message: everything to it waits as long as was asked.
+
+        :param era: of the breaker when the request was let through, see
+            :meth:`~.breaker.Breaker.record`.
         """
-        self.breaker.record(verdict(outcome), now)
+        self.breaker.record(verdict(outcome), now, era)
         throttled = outcome.status == 429 or outcome.error == "amqp_blocked"
         if not throttled and outcome.status != 503:
             return

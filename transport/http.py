@@ -17,7 +17,7 @@ from aiohttp.resolver import ThreadedResolver
 from . import constants as const
 from .addresses import AddressRefused, check_url
 from .authentication import Authenticator, authenticated
-from .outcome import Outcome
+from .outcome import Outcome, clean_text
 from .proxy import Proxy
 from .resolver import GuardedResolver
 
@@ -87,7 +87,8 @@ class HttpSender:
             headers.update(
                 options.signer.sign_request(
                     "POST",
-                    options.url,
+                    # What is requested, which is not always how it was typed.
+                    str(url),
                     parcel.message_id,
                     int(started_at),
                     parcel.body,
@@ -111,7 +112,8 @@ class HttpSender:
             shown.update(dict.fromkeys(more, const.HIDDEN))
             return await self._post(url, {**headers, **more}, *rest)
 
-        outcome = await authenticated(options.authenticator, self._session, post)
+        session = self._proxied_session() if proxied else self._session
+        outcome = await authenticated(options.authenticator, session, post)
         if not outcome.started_at:
             # There was no access, and so no request.
             outcome = replace(
@@ -142,7 +144,7 @@ class HttpSender:
         if timeout is None:
             timeout = self._timeouts[seconds] = aiohttp.ClientTimeout(total=seconds)
         started = time.perf_counter()
-        connecting = _connecting.set(0.0)
+        connection = _connection.set((0.0, None))
         try:
             session = self._proxied_session() if proxied else self._session
             response = await session.post(
@@ -156,17 +158,19 @@ class HttpSender:
             )
             try:
                 answered = time.perf_counter()
-                remote_ip = _peer(response)
                 kept, truncated = await _read(response)
             finally:
                 response.release()
             ended = time.perf_counter()
-            connected = _connecting.get()
+            connected, remote_ip = _connection.get()
             status = response.status
             return Outcome(
                 status,
                 "redirect" if 300 <= status < 400 else None,
-                dict(response.headers),
+                {
+                    clean_text(name): clean_text(value)
+                    for name, value in response.headers.items()
+                },
                 kept,
                 truncated,
                 started_at,
@@ -186,11 +190,12 @@ class HttpSender:
                 error=code,
                 started_at=started_at,
                 duration_ms=(time.perf_counter() - started) * 1000.0,
-                phases={"connect": round(_connecting.get(), 3)},
-                detail=f"{type(error).__name__}: {error}"[:500],
+                remote_ip=_connection.get()[1],
+                phases={"connect": round(_connection.get()[0], 3)},
+                detail=clean_text(f"{type(error).__name__}: {error}"[:500]),
             )
         finally:
-            _connecting.reset(connecting)
+            _connection.reset(connection)
 
 
 def _session(resolver) -> aiohttp.ClientSession:
@@ -207,19 +212,27 @@ def _session(resolver) -> aiohttp.ClientSession:
     )
 
 
-#: How long the present request waited for its connection, in milliseconds.
-_connecting: ContextVar[float] = ContextVar("connecting", default=0.0)
+#: How long the present request waited for its connection, in milliseconds, and the
+#: address that it has connected to.
+_connection: ContextVar[tuple[float, str | None]] = ContextVar(
+    "connection", default=(0.0, None)
+)
 
 
 class _TimedConnector(aiohttp.TCPConnector):
     """Tells how long a connection took: name, TCP and TLS; nothing when reused."""
 
     async def connect(self, req, traces, timeout):
-        started = time.perf_counter()
+        started, peer = time.perf_counter(), None
         try:
-            return await super().connect(req, traces, timeout)
+            connection = await super().connect(req, traces, timeout)
+            if connection.transport is not None:
+                peer = connection.transport.get_extra_info("peername")
+            return connection
         finally:
-            _connecting.set((time.perf_counter() - started) * 1000.0)
+            _connection.set(
+                ((time.perf_counter() - started) * 1000.0, peer[0] if peer else None)
+            )
 
 
 def _refused(error, started_at) -> Outcome:
@@ -259,22 +272,21 @@ def classify(error: BaseException) -> str | None:
 
 
 async def _read(response) -> tuple[bytes, bool]:
-    """Read what is kept of the body; a longer one ends the connection."""
+    """Read what is kept of the body; a longer one ends the connection.
+
+    The status is the answer. A body that does not come, or breaks off, changes nothing
+    of what the receiver said; sending again would only make it take the message twice.
+    """
     if response.content.at_eof():
         return b"", False
     kept = bytearray()
-    async for chunk in response.content.iter_chunked(const.BODY_KEPT_BYTES):
-        kept += chunk
-        if len(kept) > const.BODY_KEPT_BYTES:
-            response.close()
-            return bytes(kept[: const.BODY_KEPT_BYTES]), True
+    try:
+        async for chunk in response.content.iter_chunked(const.BODY_KEPT_BYTES):
+            kept += chunk
+            if len(kept) > const.BODY_KEPT_BYTES:
+                response.close()
+                return bytes(kept[: const.BODY_KEPT_BYTES]), True
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
+        response.close()
+        return bytes(kept), True
     return bytes(kept), False
-
-
-def _peer(response) -> str | None:
-    """Return the address that answered, where the connection still tells."""
-    connection = response.connection
-    if connection is None or connection.transport is None:
-        return response.url.host if response.url.host[:1].isdigit() else None
-    peer = connection.transport.get_extra_info("peername")
-    return peer[0] if peer else None

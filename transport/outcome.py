@@ -42,9 +42,9 @@ class Outcome:
 
     :ivar status: HTTP status, ``None`` without an answer.
     :ivar error: a key of :data:`ERRORS`, ``None`` with a regular answer.
-    :ivar headers: headers of the answer, as received.
+    :ivar headers: headers of the answer, as received but for what is no text.
     :ivar body: the first 64 KiB of the answer's body.
-    :ivar truncated: whether the body was longer.
+    :ivar truncated: whether the body was longer, or broke off.
     :ivar started_at: when the attempt began, Unix seconds.
     :ivar duration_ms: how long it took, milliseconds.
     :ivar remote_ip: the address connected to, ``None`` if there was none.
@@ -81,6 +81,15 @@ class Outcome:
             (value for key, value in self.headers.items() if key.lower() == wanted),
             None,
         )
+
+
+def clean_text(text: str) -> str:
+    """Return a text from outside as one that can be stored and shown.
+
+    Bytes that are not UTF-8 come as lone surrogates, which no database takes; neither
+    does it take a NUL.
+    """
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def truncate_body(body: bytes) -> tuple[bytes, bool]:

@@ -9,6 +9,7 @@ left to the proxy. The proxy has to refuse private addresses itself.
 """
 
 import base64
+import contextlib
 import re
 import socket
 import time
@@ -83,11 +84,11 @@ class Proxy:
             verdict = None
             resolver = GuardedResolver(networks, inner)
             try:
-                await resolver.resolve(target.host, target.port, socket.AF_UNSPEC)
+                # A name that is unknown here may be one that only the proxy knows.
+                with contextlib.suppress(OSError):
+                    await resolver.resolve(target.host, target.port, socket.AF_UNSPEC)
             except AddressRefused as error:
                 verdict = error.code, error.message
-            except OSError:
-                pass  # only the proxy knows the name
             if len(self._verdicts) >= const.PROXY_NAMES_MAX_COUNT:
                 self._verdicts.clear()
             known = self._verdicts[key] = (clock() + const.DNS_TTL, verdict)

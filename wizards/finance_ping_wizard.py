@@ -4,7 +4,7 @@ from dataclasses import replace
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..contracts import dump_json, event_type, validate_data
+from ..contracts import dump_json, event_source, event_type, validate_data
 from ..models import clock, constants
 from ..models.access import require_group
 from ..models.networks import allowed_networks
@@ -102,6 +102,7 @@ class FinancePingWizard(models.TransientModel):
         """Return a test event as a row of the outbox, which it never becomes."""
         connector, company = endpoint.connector_id, endpoint.company_id
         event_id = str(uuid.uuid4())
+        database = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
         environments = dict(
             connector._fields["environment"]._description_selection(self.env)
         )
@@ -126,7 +127,7 @@ class FinancePingWizard(models.TransientModel):
             "aggregate": f"ping/{event_id}",
             "sequence": 1,
             "company_id": company.id,
-            "source": self.env["finance.capture"]._source(company.id),
+            "source": event_source(database, company.id),
             "subject": f"connector/{connector.id}",
             "occurred_at": clock.naive_now(),
             "correlation_id": event_id,

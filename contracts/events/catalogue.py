@@ -11,7 +11,13 @@ from typing import Any
 from .. import constants as const
 from ..base import Contract, ContractError
 from ..classification import lift
-from ..envelope import schema_uri
+from ..envelope import (
+    CONTENT_TYPE_JSON,
+    event_id,
+    event_source,
+    schema_uri,
+    sequence_text,
+)
 from . import (
     approval,
     bank_account,
@@ -159,9 +165,8 @@ def newest(name: str) -> EventType:
 
 def _versions(name: str) -> dict[int, EventType]:
     if isinstance(name, str):
-        base_name, _point, last = name.rpartition(".")
-        if last and _VERSION.fullmatch(last):
-            name = base_name
+        if name in EVENT_TYPES:
+            name = EVENT_TYPES[name].base_name
         if name in _VERSIONS:
             return _VERSIONS[name]
     raise ContractError(
@@ -268,6 +273,37 @@ def validate_pattern(pattern: str) -> tuple[str, ...]:
             f"No event type fits the pattern {pattern[:128]!r}. {_suggest(pattern)}"
         )
     return found
+
+
+# === SAMPLES === #
+
+
+def sample_event(name: str, base_url: str = "") -> dict[str, Any]:
+    """Return an event of a type as it goes on the wire in structured mode.
+
+    :param base_url: address of the hub, for ``dataschema``.
+    :raises ContractError: ``D-VERSION`` for an unknown type.
+    """
+    entry = event_type(name)
+    subject = f"{entry.object}/{entry.sample.get('id', '1')}"
+    source = event_source(const.SAMPLE_DATABASE, 1)
+    return {
+        "specversion": const.SPECVERSION,
+        "id": event_id(source, subject, entry.verb, 1),
+        "source": source,
+        "type": name,
+        "subject": subject,
+        "time": const.SAMPLE_TIME,
+        "datacontenttype": CONTENT_TYPE_JSON,
+        "dataschema": schema_uri(name, base_url),
+        "dataclass": entry.dataclass,
+        "correlationid": const.SAMPLE_CORRELATION,
+        "partitionkey": subject,
+        "sequence": sequence_text(1),
+        "actor": "user/2",
+        "legalentity": "1",
+        "data": copy.deepcopy(entry.sample),
+    }
 
 
 # === SCHEMA === #

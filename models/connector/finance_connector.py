@@ -90,6 +90,7 @@ class FinanceConnector(models.Model):
     credential_ids = fields.One2many(
         "finance.credential", "connector_id", "Credentials"
     )
+    client_ids = fields.One2many("finance.client", "connector_id", "API Clients")
     adapter = fields.Selection(
         selection="_selection_adapter",
         string="Message Format",
@@ -308,7 +309,19 @@ class FinanceConnector(models.Model):
                 )
             )
         for endpoint in self.endpoint_ids:
-            if not endpoint.credential_id._usable():
+            if endpoint.transport == "feed":
+                if not endpoint.feed_client_ids:
+                    missing.append(
+                        self.env._(
+                            "an API client with a key that may read events, for the "
+                            "feed “%s”",
+                            endpoint.name,
+                        )
+                    )
+            # A broker vouches for the sender by its own login.
+            elif (
+                endpoint.transport != "amqp" or endpoint.credential_id
+            ) and not endpoint.credential_id._usable():
                 missing.append(
                     self.env._("a signing secret for endpoint “%s”", endpoint.name)
                 )

@@ -130,7 +130,7 @@ class FinanceCredential(models.Model):
         help="Tells the receiver which key to verify with. Left empty, one is made "
         "with the key; enter another if the receiver gave you one.",
     )
-    previous_key_id = fields.Char(string="Previous Key ID", readonly=True, copy=False)
+    previous_key_id = fields.Char(readonly=True, copy=False)
     public_key = fields.Text(
         readonly=True,
         copy=False,
@@ -211,9 +211,7 @@ class FinanceCredential(models.Model):
         exportable=False,
     )
     endpoint_ids = fields.One2many("finance.endpoint", "credential_id", "Endpoints")
-    used_by_ids = fields.Many2many(
-        "finance.endpoint", string="Used By", compute="_compute_used_by_ids"
-    )
+    used_by_ids = fields.Many2many("finance.endpoint", compute="_compute_used_by_ids")
 
     # === COMPUTES === #
 
@@ -583,8 +581,9 @@ class FinanceCredential(models.Model):
                     check_pair(pem or "", key)
             except ValueError as error:
                 raise ValidationError(str(error)) from error
-            # Beneath write(), which would come back here.
-            super(FinanceCredential, credential.sudo()).write(values)
+            if any(credential[name] != value for name, value in values.items()):
+                # Comes by here once more and then finds nothing to do.
+                credential.sudo().write(values)
 
     @api.model
     def _cron_expiring(self):

@@ -116,7 +116,6 @@ class FinanceEndpoint(models.Model):
     )
     client_certificate_id = fields.Many2one(
         "finance.credential",
-        string="Client Certificate",
         domain="[('connector_id', '=', connector_id),"
         " ('purpose', '=', 'client_certificate')]",
         check_company=True,
@@ -195,7 +194,9 @@ class FinanceEndpoint(models.Model):
         help="After so many days without a single success, the endpoint is suspended "
         "and its owner told. 0 means never.",
     )
-    health_ids = fields.One2many("finance.endpoint.health", "endpoint_id")
+    health_ids = fields.One2many(
+        "finance.endpoint.health", "endpoint_id", "Health Records"
+    )
     subscription_ids = fields.One2many(
         "finance.subscription", "endpoint_id", "Subscriptions"
     )
@@ -251,6 +252,27 @@ class FinanceEndpoint(models.Model):
                         error=error,
                     )
                 ) from error
+
+    @api.constrains("transport", "credential_id", "auth_credential_id")
+    def _check_amqp_credentials(self):
+        for endpoint in self.filtered(lambda e: e.transport == "amqp"):
+            login, signing = endpoint.auth_credential_id, endpoint.credential_id
+            if login and login.scheme != "basic":
+                raise ValidationError(
+                    self.env._(
+                        "A broker asks for user name and password. Choose a credential "
+                        "of that kind instead of “%s”.",
+                        login.name,
+                    )
+                )
+            if signing.scheme == "http_message_signatures":
+                raise ValidationError(
+                    self.env._(
+                        "“%s” signs HTTP requests, which a broker never sees. Choose a "
+                        "credential for Standard Webhooks.",
+                        signing.name,
+                    )
+                )
 
     @api.constrains("transport", "amqp_exchange", "amqp_routing_key")
     def _check_amqp(self):

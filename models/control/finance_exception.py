@@ -166,7 +166,8 @@ class FinanceException(models.Model):
                 )
             exception.sudo().write({"state": "in_progress"})
             exception._log_action(self.env._("Tried again"))
-            retryable.action_retry()
+            for records in retryable:
+                records.action_retry()
         return True
 
     def action_correct(self):
@@ -326,14 +327,29 @@ class FinanceException(models.Model):
         return self.env[self.res_model].browse(self.res_id).exists()
 
     def _retryable(self):
-        """Return the records that can be tried again to solve this."""
+        """Return the records that can be tried again to solve this, by model."""
         self.ensure_one()
-        if self.delivery_ids:
-            return self.delivery_ids.filtered(lambda d: d.state in ("dead", "waiting"))
         record = self._record()
         if record._name in ("finance.command", "finance.message"):
-            return record.filtered(lambda r: r.state == "failed")
-        return self.env["finance.delivery"]
+            found = [record.filtered(lambda r: r.state == "failed")]
+        else:
+            # What left in a batch goes again as that batch: a file has its totals.
+            deliveries = self.delivery_ids.filtered(
+                lambda d: d.state in ("dead", "waiting")
+            )
+            batches = self._batches("dead")
+            found = [
+                deliveries.filtered(lambda d: d.batch_id not in batches),
+                batches,
+            ]
+        return [records for records in found if records]
+
+    def _batches(self, *states):
+        """Return the batches that this is about; a file may have no events."""
+        self.ensure_one()
+        return self.env["finance.batch"].search(
+            [("exception_id", "=", self.id), ("state", "in", states)]
+        )
 
     def _log_action(self, text, reason=None):
         """Keep who did what, and why, with the exception."""
@@ -371,7 +387,7 @@ class FinanceException(models.Model):
                 ],
                 limit=1,
             )
-            if not unfinished:
+            if not unfinished and not exception._batches("waiting", "dead"):
                 exception._resolve(how)
 
     def _solve(self, how):
@@ -413,9 +429,11 @@ class FinanceException(models.Model):
             stuck = exception.delivery_ids.filtered(
                 lambda d: d.state in ("dead", "waiting")
             )
+            exception._batches("waiting", "dead").sudo().write({"state": "cancelled"})
             if stuck:
-                stuck.sudo().write({"state": "cancelled"})
-                self.env["finance.delivery"]._wake_after_commit()
+                stuck = stuck.sudo()
+                stuck.write({"state": "cancelled"})
+                stuck._unpark()
             exception._log_action(self.env._("Cancelled"), reason)
             exception.sudo().write(
                 {

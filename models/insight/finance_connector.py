@@ -12,7 +12,9 @@ class FinanceConnector(models.Model):
 
     _inherit = "finance.connector"
 
-    health_level = fields.Selection(HEALTH_LEVELS, compute="_compute_health")
+    health_level = fields.Selection(
+        HEALTH_LEVELS, string="Health", compute="_compute_health"
+    )
     health_text = fields.Char(string="In Words", compute="_compute_health")
     delivery_waiting_count = fields.Integer(compute="_compute_health")
     waiting_text = fields.Char(string="To Send", compute="_compute_health")

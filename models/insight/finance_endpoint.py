@@ -26,7 +26,9 @@ class FinanceEndpoint(models.Model):
     _name = "finance.endpoint"
     _inherit = ["finance.endpoint", "mail.activity.mixin"]
 
-    health_level = fields.Selection(HEALTH_LEVELS, compute="_compute_health")
+    health_level = fields.Selection(
+        HEALTH_LEVELS, string="Health", compute="_compute_health"
+    )
     health_text = fields.Char(string="In Words", compute="_compute_health")
     pause_text = fields.Char(
         string="Nothing Is Sent Now",
@@ -110,7 +112,12 @@ class FinanceEndpoint(models.Model):
             or glance.parked
             or glance.failing_since
             or (rate is not None and rate < constants.HEALTHY_SUCCESS_RATE)
-            or (past_due and past_due > constants.LATE_AFTER)
+            or (
+                past_due
+                and past_due > constants.LATE_AFTER
+                # Waiting as agreed is no illness.
+                and not self._pause_text(glance, now)
+            )
         ):
             return "warning"
         return "good" if glance.day.success_rate is not None else "idle"

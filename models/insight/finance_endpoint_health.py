@@ -76,9 +76,9 @@ class FinanceEndpointHealth(models.Model):
     def _suspend_endpoint(self, failing):
         endpoint = self.endpoint_id
         reason = self.env._(
-            "not one event arrived for %s (the last answer: %s)",
-            age_text(self.env, failing),
-            self.last_error or self.env._("none"),
+            "not one event arrived for %(failing)s (the last answer: %(answer)s)",
+            failing=age_text(self.env, failing),
+            answer=self.last_error or self.env._("none"),
         )
         endpoint._suspend(reason)
         self._set_notice(0)

@@ -111,6 +111,10 @@ ORPHANS = """
             ON d.subscription_id = s.id AND d.state = 'waiting' AND d.due_at IS NULL
            AND d.batch_id IS NULL
          WHERE s.delivery_mode = 'realtime'
+           -- What a paused replay holds back has no time either.
+           AND NOT EXISTS (
+               SELECT FROM finance_replay r
+                WHERE r.id = d.replay_id AND r.state = 'paused')
          LIMIT %(most)s)
     RETURNING lane
 """
@@ -150,6 +154,17 @@ STUCK_COMMANDS = """
       JOIN finance_message m ON m.id = c.message_id
      WHERE c.write_date < %(late)s AND m.state <> 'received'
      GROUP BY c.connector_id
+"""
+
+# Running, due to go on, and nothing of it is on its way that it could wait for.
+STUCK_REPLAYS = """
+    SELECT r.id, r.next_due_at
+      FROM finance_replay r
+     WHERE r.state = 'running'
+       AND r.next_due_at < %(late)s AND r.write_date < %(late)s
+       AND NOT EXISTS (
+           SELECT FROM finance_delivery d
+            WHERE d.replay_id = r.id AND d.state = 'waiting')
 """
 
 FAILED_JOBS = """
@@ -197,6 +212,7 @@ class FinanceJanitor(models.AbstractModel):
             self._check_abandoned,
             self._check_messages,
             self._check_commands,
+            self._check_replays,
             self._check_jobs,
         ]
 
@@ -335,6 +351,24 @@ class FinanceJanitor(models.AbstractModel):
                 ),
             )
 
+    def _check_replays(self):
+        now = clock.naive_now()
+        self.env.cr.execute(STUCK_REPLAYS, {"late": now - constants.STUCK_AFTER})
+        for replay_id, due_at in self.env.cr.fetchall():
+            replay = self.env["finance.replay"].browse(replay_id)
+            replay._wake()
+            yield self._report(
+                f"replay:{replay_id}",
+                replay,
+                None,
+                self.env._("“%s” does not go on", replay.display_name),
+                self.env._(
+                    "Its next part is %s past due. Its job was made again.",
+                    age_text(self.env, now - due_at),
+                ),
+                company=replay.company_id,
+            )
+
     def _check_jobs(self):
         self.env.cr.execute(FAILED_JOBS)
         for channel, count, job_id in self.env.cr.fetchall():
@@ -355,7 +389,7 @@ class FinanceJanitor(models.AbstractModel):
 
     # === EXCEPTIONS === #
 
-    def _report(self, fingerprint, record, connector, summary, cause):
+    def _report(self, fingerprint, record, connector, summary, cause, company=None):
         """Open the exception of a cause unless it is open.
 
         :return: the exception's fingerprint
@@ -365,7 +399,9 @@ class FinanceJanitor(models.AbstractModel):
         if not exceptions.search_count(
             [("fingerprint", "=", full), ("is_open", "=", True)], limit=1
         ):
-            company = connector.company_id if connector else self.env.company
+            company = company or (
+                connector.company_id if connector else self.env.company
+            )
             exceptions._open(
                 CODE,
                 company=company,

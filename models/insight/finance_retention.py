@@ -97,10 +97,12 @@ DELIVERY_FREE = """
     SELECT d.id
       FROM finance_delivery d
       LEFT JOIN finance_batch b ON b.id = d.batch_id
+      LEFT JOIN finance_replay r ON r.id = d.replay_id
       LEFT JOIN finance_exception x
         ON x.id = d.exception_id AND x.state IN ('open', 'in_progress')
      WHERE d.id = ANY(%(ids)s)
        AND d.state IN ('delivered', 'cancelled')
+       AND (r.id IS NULL OR r.state IN ('done', 'cancelled'))
        AND (b.id IS NULL OR b.state NOT IN ('waiting', 'dead'))
        AND x.id IS NULL
        AND NOT EXISTS (SELECT FROM finance_attempt a WHERE a.delivery_id = d.id)
@@ -136,9 +138,15 @@ EVENT_FREE = """
            SELECT FROM finance_exception x
             WHERE x.res_model = 'finance.event' AND x.res_id = e.id
               AND x.state IN ('open', 'in_progress'))
+       AND NOT EXISTS (
+           SELECT FROM finance_replay_event_rel p
+             JOIN finance_replay r ON r.id = p.finance_replay_id
+            WHERE p.finance_event_id = e.id
+              AND r.state NOT IN ('done', 'cancelled'))
        AND EXISTS (
            SELECT FROM finance_event n
-            WHERE n.aggregate = e.aggregate AND n.sequence > e.sequence)
+            WHERE n.aggregate = e.aggregate AND n.company_id = e.company_id
+              AND n.sequence > e.sequence)
      ORDER BY e.id
 """
 

@@ -5,16 +5,19 @@ is collected has no time of its own (``due_at`` is empty) until a batch takes it
 """
 
 import hashlib
+import logging
 import uuid
 from datetime import timedelta
 
+import psycopg2
 from dateutil.relativedelta import relativedelta
 
-from ...contracts import EVENT_NAMESPACE, dump_json, utc_text
+from ...contracts import EVENT_NAMESPACE, batch_file_name, dump_json, parse_json
+from ...contracts.batch import JSONL, csv_file, jsonl, manifest
 from .. import clock, constants
 from . import body
 
-CONTENT_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+_logger = logging.getLogger(__name__)
 
 # Collected events of a subscription, oldest first. An event whose document has an
 # earlier one that was given up does not go: the order is kept.
@@ -32,11 +35,17 @@ COLLECTED = """
      LIMIT %s
 """
 
+# With those of a batch that was split since.
 MEMBERS = f"""
+    WITH RECURSIVE family AS (
+        SELECT %s AS id
+         UNION ALL
+        SELECT b.id FROM finance_batch b JOIN family f ON b.parent_id = f.id
+    )
     SELECT d.id, d.version, {body.EVENT_SQL}
       FROM finance_delivery d
       JOIN finance_event e ON e.id = d.event_id
-     WHERE d.batch_id = %s
+     WHERE d.batch_id IN (SELECT id FROM family)
      ORDER BY d.id
 """  # noqa: S608 (constants alone)
 
@@ -44,17 +53,40 @@ MEMBERS = f"""
 # === FORMING === #
 
 
+def endpoints(cr, lane, endpoint_ids):
+    """Return which endpoints have batches in a lane, or may get some."""
+    cr.execute(
+        """
+        SELECT DISTINCT endpoint_id FROM finance_subscription
+         WHERE endpoint_id = ANY(%(ids)s) AND lane = %(lane)s
+           AND delivery_mode <> 'realtime'
+         UNION
+        SELECT DISTINCT endpoint_id FROM finance_batch
+         WHERE endpoint_id = ANY(%(ids)s) AND lane = %(lane)s AND state = 'waiting'
+        """,
+        {"ids": endpoint_ids, "lane": lane},
+    )
+    return {row[0] for row in cr.fetchall()}
+
+
 def form(env, lane, endpoint_ids, now):
     """Form the batches that are due.
 
+    What an archived subscription has collected leaves as well, as single events do;
+    then it is at rest.
+
     :return: when the next one is to be formed, None when nobody knows
     """
-    subscriptions = env["finance.subscription"].search(
-        [
-            ("endpoint_id", "in", endpoint_ids),
-            ("lane", "=", lane),
-            ("delivery_mode", "!=", "realtime"),
-        ]
+    subscriptions = (
+        env["finance.subscription"]
+        .with_context(active_test=False)
+        .search(
+            [
+                ("endpoint_id", "in", endpoint_ids),
+                ("lane", "=", lane),
+                ("delivery_mode", "!=", "realtime"),
+            ]
+        )
     )
     moments = []
     for subscription in subscriptions:
@@ -79,15 +111,17 @@ def _unfinished(env, subscription):
 def _collected(env, subscription, limit):
     """Return (id, created_at) of what is to go next; park what can't."""
     env.flush_all()
-    env.cr.execute(COLLECTED, [subscription.id, limit])
-    rows = env.cr.fetchall()
-    parked = [row_id for row_id, _created_at, behind in rows if behind]
-    if parked:
+    while True:
+        env.cr.execute(COLLECTED, [subscription.id, limit])
+        rows = env.cr.fetchall()
+        parked = [row_id for row_id, _created_at, behind in rows if behind]
+        if not parked:
+            return [(row_id, created_at) for row_id, created_at, _behind in rows]
+        # Others may take their place.
         env.cr.execute(
             "UPDATE finance_delivery SET state = 'parked' WHERE id = ANY(%s)", [parked]
         )
         env["finance.delivery"].invalidate_model(flush=False)
-    return [(row_id, created_at) for row_id, created_at, behind in rows if not behind]
 
 
 def _form_micro(env, subscription, now):
@@ -108,6 +142,8 @@ def _form_files(env, subscription, now):
     A file with nothing in it says that nothing happened, which no file does not.
     """
     rows = _collected(env, subscription, constants.BATCH_FILE_MAX_EVENTS)
+    if not rows and not subscription.active:
+        return
     batch = _create(env, subscription, subscription.file_format, rows, now)
     _write_file(batch, now)
     if len(rows) < constants.BATCH_FILE_MAX_EVENTS:
@@ -172,67 +208,65 @@ def _rows(batch):
 
 def _write_file(batch, now):
     """Write the file and the manifest of a batch, once: each attempt sends them."""
-    from ...contracts import batch_csv, batch_jsonl, batch_manifest
-
-    rows, wanted = _rows(batch)
-    events = []
-    for row in rows:
-        attributes, data = body.content(row, wanted, row["version"])
-        events.append((attributes, data))
-    write = {"jsonl": batch_jsonl, "csv": batch_csv}[batch.format]
-    content = write(events)
-    name = f"{batch.endpoint_id.connector_id.code}-{batch.number:06d}.{batch.format}"
+    rows, events = _written(batch, _event)
+    subscription, endpoint = batch.subscription_id, batch.endpoint_id
+    if batch.format == JSONL:
+        content = jsonl(events)
+    else:
+        # The columns of all types that may come, so that they are the same each time.
+        content = csv_file(events, subscription._types())
     env = batch.env
     previous = env["finance.batch"].search(
-        [
-            ("subscription_id", "=", batch.subscription_id.id),
-            ("number", "<", batch.number),
-        ],
+        [("subscription_id", "=", subscription.id), ("number", "<", batch.number)],
         order="number desc",
         limit=1,
     )
-    manifest = batch_manifest(
-        batch_id=batch.batch_key,
-        number=batch.number,
-        source=env["finance.capture"]._source(batch.company_id.id),
-        subscription=batch.subscription_id.name,
-        period_from=previous.created_at and _utc(previous.created_at),
-        period_to=_utc(now),
-        file_name=name,
-        content_type=CONTENT_TYPES[batch.format],
-        content=content,
-        events=events,
+    begins = previous.created_at or min(
+        (row["occurred_at"] for row in rows), default=now
     )
-    batch.write(
+    name = batch_file_name(
+        endpoint.connector_id.code, batch.number, clock.aware(now), batch.format
+    )
+    found = manifest(
+        events,
+        content,
+        batch_id=batch.batch_key,
+        sequence=batch.number,
+        endpoint_id=str(endpoint.id),
+        endpoint_name=endpoint.name,
+        subscription_id=str(subscription.id),
+        subscription_name=subscription.name,
+        period_from=clock.aware(min(begins, now)),
+        period_to=clock.aware(now),
+        created_at=clock.aware(now),
+        file_format=batch.format,
+        file_name=name,
+    )
+    attachment = env["ir.attachment"].create(
         {
-            "manifest": manifest,
-            "attachment_id": env["ir.attachment"]
-            .create(
-                {
-                    "name": name,
-                    "raw": content,
-                    "mimetype": CONTENT_TYPES[batch.format].partition(";")[0],
-                    "res_model": "finance.batch",
-                    "res_id": batch.id,
-                }
-            )
-            .id,
+            "name": name,
+            "raw": content,
+            "mimetype": found["file"]["content_type"].partition(";")[0],
+            "res_model": "finance.batch",
+            "res_id": batch.id,
         }
     )
-
-
-def _utc(moment):
-    return utc_text(clock.aware(moment))
+    batch.write({"manifest": found, "attachment_id": attachment.id})
 
 
 def request(batch):
     """Return (headers, body) with which a batch is sent."""
     if batch.format == "cloudevents":
         rows, wanted = _rows(batch)
-        return body.batch(
-            [body.structured(row, wanted, row["version"]) for row in rows]
-        )
+        return body.batch([_structured(row, wanted) for row in rows])
     content = batch.attachment_id.raw or b""
+    if hashlib.sha256(content).hexdigest() != batch.manifest["file"]["sha256"]:
+        raise ValueError(
+            batch.env._(
+                "The file of this batch is missing or was changed: it is no longer "
+                "what its manifest says. Restore the attachment, then retry."
+            )
+        )
     # RFC 7578. The boundary follows from the content, so that each attempt sends the
     # same bytes, and it can't occur in them: it is their own digest.
     boundary = "finance-hub-" + hashlib.sha256(content).hexdigest()
@@ -243,7 +277,11 @@ def request(batch):
             "application/json",
             dump_json(batch.manifest),
         ),
-        (f'name="file"; filename="{name}"', CONTENT_TYPES[batch.format], content),
+        (
+            f'name="file"; filename="{name}"',
+            batch.manifest["file"]["content_type"],
+            content,
+        ),
     ]
     lines = []
     for disposition, content_type, part in parts:
@@ -259,7 +297,124 @@ def request(batch):
     return headers, b"\r\n".join(lines)
 
 
+def _event(row, form):
+    attributes, data = body.content(row, form, row["version"])
+    return {**attributes, "data": parse_json(data, "The event")}
+
+
+def _structured(row, form):
+    return body.structured(row, form, row["version"])
+
+
+def _written(batch, write):
+    """Return (rows, what ``write(row, form)`` makes of each of them).
+
+    An event that can't be written is given up, and what follows it is parked; both
+    leave the batch, and the others go.
+    """
+    env = batch.env
+    rows, form = _rows(batch)
+    kept, written, broken, stopped, parked = [], [], [], set(), []
+    for row in rows:
+        if row["aggregate"] in stopped:
+            parked.append(row["id"])
+            continue
+        try:
+            written.append(write(row, form))
+            kept.append(row)
+        except Exception as error:
+            _logger.exception("finance_hub: event %s", row["event_id"])
+            broken.append((row, error))
+            stopped.add(row["aggregate"])
+    if broken:
+        set_aside(env, broken)
+        env["finance.delivery"].browse(parked).write(
+            {"state": "parked", "batch_id": False}
+        )
+        batch.event_count = len(kept)
+    return kept, written
+
+
+def set_aside(env, broken):
+    """Give up deliveries whose event can't be written.
+
+    :param broken: list of (row with the columns of ``body.EVENT_SQL``, error)
+    """
+    for row, error in broken:
+        delivery = env["finance.delivery"].browse(row["id"])
+        exception = env["finance.exception"]._open(
+            "D-SCHEMA",
+            company=delivery.company_id,
+            record=delivery,
+            connector=delivery.endpoint_id.connector_id,
+            fingerprint=f"delivery:{delivery.id}",
+            summary=env._("%s: the event can't be written", row["label"]),
+            cause=str(error),
+            correlation_id=row["correlation_id"],
+        )
+        delivery.write(
+            {
+                "state": "dead",
+                "last_error": str(error),
+                "exception_id": exception.id,
+                "batch_id": False,
+            }
+        )
+    env.flush_all()
+
+
 # === SENDING === #
+
+
+def ready(batch):
+    """Return (headers, body) with which a batch is to be sent now.
+
+    What can't be written must not keep others back, for ever: it is given up.
+
+    :return: None when nothing of the batch is left to send
+    """
+    env = batch.env
+    if batch.format == "cloudevents":
+        _rows_kept, bodies = _written(batch, _structured)
+        if bodies:
+            return body.batch(bodies)
+        batch.state = "cancelled"
+        return None
+    try:
+        return request(batch)
+    except psycopg2.Error:
+        raise
+    except Exception as error:
+        _logger.exception("finance_hub: batch %s", batch.batch_key)
+        exception = env["finance.exception"]._open(
+            "T-INTERNAL",
+            company=batch.company_id,
+            record=batch,
+            connector=batch.endpoint_id.connector_id,
+            fingerprint=f"batch:{batch.id}",
+            summary=env._("%s can't be sent", batch.display_name),
+            cause=str(error),
+        )
+        batch.write(
+            {"state": "dead", "last_error": str(error), "exception_id": exception.id}
+        )
+        batch.delivery_ids.write({"exception_id": exception.id})
+        batch._share_state("dead", None, str(error))
+        return None
+
+
+def live(cr, endpoint_ids):
+    """Return those of the endpoints to which anything is sent at all."""
+    cr.execute(
+        """
+        SELECT n.id
+          FROM finance_endpoint n
+          JOIN finance_connector c ON c.id = n.connector_id
+         WHERE n.id = ANY(%s) AND n.state = 'live' AND c.state = 'live'
+        """,
+        [endpoint_ids],
+    )
+    return [row[0] for row in cr.fetchall()]
 
 
 def due(env, lane, endpoint_ids, now, in_hand):
@@ -267,15 +422,21 @@ def due(env, lane, endpoint_ids, now, in_hand):
     env.flush_all()
     env.cr.execute(
         """
-        SELECT b.id
-          FROM finance_batch b
-         WHERE b.endpoint_id = ANY(%s::int[]) AND b.lane = %s AND b.state = 'waiting'
-           AND b.due_at <= %s AND b.id <> ALL(%s::int[])
-           AND NOT EXISTS (
-               SELECT 1 FROM finance_batch p
-                WHERE p.subscription_id = b.subscription_id AND p.number < b.number
-                  AND p.state = 'waiting')
-         ORDER BY b.id
+        WITH unfinished AS (
+            SELECT b.id, b.due_at, row_number() OVER (
+                       -- Not by number: halves of halves have later ones.
+                       PARTITION BY b.subscription_id ORDER BY first.id, b.number
+                   ) AS place
+              FROM finance_batch b
+             CROSS JOIN LATERAL (
+                SELECT min(d.id) AS id FROM finance_delivery d WHERE d.batch_id = b.id
+             ) first
+             WHERE b.endpoint_id = ANY(%s::int[]) AND b.lane = %s
+               AND b.state = 'waiting'
+        )
+        SELECT id FROM unfinished
+         WHERE place = 1 AND due_at <= %s AND id <> ALL(%s::int[])
+         ORDER BY id
         """,
         [endpoint_ids, lane, now, list(in_hand)],
     )
@@ -283,12 +444,13 @@ def due(env, lane, endpoint_ids, now, in_hand):
 
 
 def next_form(cr, lane, now):
-    """Return when the next batch of a lane is to be formed."""
+    """Return when the next batch of a lane is to be formed, later than now.
+
+    What is due already is formed as soon as its endpoint's gate is open.
+    """
     cr.execute(
         """
-        SELECT min(CASE s.delivery_mode
-                   WHEN 'batch_file' THEN s.file_next_at
-                   ELSE first.created_at + make_interval(secs => s.batch_seconds) END)
+        SELECT min(next.at)
           FROM finance_subscription s
           JOIN finance_endpoint n ON n.id = s.endpoint_id AND n.state = 'live'
           JOIN finance_connector c ON c.id = n.connector_id AND c.state = 'live'
@@ -300,15 +462,23 @@ def next_form(cr, lane, now):
              ORDER BY d.id
              LIMIT 1
           ) first ON true
+         CROSS JOIN LATERAL (
+            SELECT CASE s.delivery_mode
+                   WHEN 'batch_file' THEN s.file_next_at
+                   ELSE first.created_at + make_interval(secs => s.batch_seconds)
+                   END AS at
+         ) next
          WHERE s.lane = %s AND s.delivery_mode <> 'realtime'
+           AND (s.active OR first.created_at IS NOT NULL)
+           AND next.at > %s
            AND NOT EXISTS (
                SELECT 1 FROM finance_batch b
                 WHERE b.subscription_id = s.id AND b.state = 'waiting')
         """,
-        [lane],
+        [lane, now],
     )
     (moment,) = cr.fetchone()
-    return moment and max(moment, now)
+    return moment
 
 
 def record(env, results, now):
@@ -323,12 +493,54 @@ def record(env, results, now):
             batch._delivered(outcome.status, now)
         elif batch.state == "dead":
             batch._share_state("dead", outcome.status, batch.last_error)
+            _park_behind(batch)
         elif (
             batch.state == "waiting"
             and ticket.divisible
             and outcome.status in constants.BATCH_SPLIT_STATUSES
         ):
             split(env, batch, now)
+
+
+def _park_behind(batch):
+    """Take what follows the events of a dead batch out of the batches that wait."""
+    env = batch.env
+    env.cr.execute(
+        """
+        UPDATE finance_delivery d
+           SET state = 'parked', batch_id = NULL
+          FROM finance_delivery p, finance_batch b
+         WHERE p.batch_id = %s
+           AND d.endpoint_id = p.endpoint_id AND d.aggregate = p.aggregate
+           AND d.id > p.id AND d.state = 'waiting' AND d.batch_id = b.id
+           AND b.subscription_id = %s AND b.state = 'waiting'
+           AND b.format = 'cloudevents'
+        """,
+        [batch.id, batch.subscription_id.id],
+    )
+    env["finance.delivery"].invalidate_model(flush=False)
+    recount(env, batch.subscription_id)
+
+
+def recount(env, subscriptions):
+    """Count the batches that wait anew; one with nothing left in it is over."""
+    env.flush_all()
+    env.cr.execute(
+        """
+        UPDATE finance_batch b
+           SET event_count = now.events,
+               state = CASE WHEN now.events = 0 THEN 'cancelled' ELSE b.state END
+          FROM (SELECT b.id, count(d.id) AS events
+                  FROM finance_batch b
+                  LEFT JOIN finance_delivery d ON d.batch_id = b.id
+                 WHERE b.subscription_id = ANY(%s) AND b.state = 'waiting'
+                   AND b.format = 'cloudevents'
+                 GROUP BY b.id) AS now
+         WHERE b.id = now.id AND b.event_count <> now.events
+        """,
+        [subscriptions.ids],
+    )
+    env["finance.batch"].invalidate_model(flush=False)
 
 
 def split(env, batch, now):

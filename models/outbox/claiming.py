@@ -5,8 +5,9 @@ and what it has in hand it knows itself. So a claim writes nothing but to rows t
 turn out to wait behind another one, and a crash leaves nothing hanging.
 """
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 
 from psycopg2.extras import execute_values
 
@@ -14,31 +15,37 @@ from .. import clock, constants
 from .body import EVENT_SQL
 
 # Endpoints of live connectors which have something for a lane. Feeds are fetched, not
-# sent to.
+# sent to. Each look is for the first row of an index: written as EXISTS below an OR,
+# the planner would read whole tables for an endpoint that has nothing.
 BUSY_ENDPOINTS = """
-    SELECT n.id
+    SELECT n.id,
+           -- When anything was changed that a route is made of.
+           greatest(n.write_date, c.write_date, (
+               SELECT max(x.write_date) FROM finance_credential x
+                WHERE x.id IN (n.credential_id, n.auth_credential_id,
+                               n.client_certificate_id))) AS changed_at
       FROM finance_endpoint n
       JOIN finance_connector c ON c.id = n.connector_id
      WHERE n.state = 'live' AND c.state = 'live' AND n.transport <> 'feed'
-       AND (EXISTS (
-                SELECT 1 FROM finance_delivery d
-                 WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
-                   AND d.state = 'waiting' AND d.due_at <= %(now)s)
-            OR EXISTS (
-                SELECT 1 FROM finance_batch b
-                 WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
-                   AND b.state = 'waiting' AND b.due_at <= %(now)s)
-            OR EXISTS (
-                SELECT 1 FROM finance_subscription s
-                 WHERE s.endpoint_id = n.id AND s.lane = %(lane)s
-                   AND s.delivery_mode <> 'realtime'
-                   AND (s.delivery_mode = 'micro_batch'
-                        AND EXISTS (
-                            SELECT 1 FROM finance_delivery d
-                             WHERE d.subscription_id = s.id AND d.state = 'waiting'
-                               AND d.due_at IS NULL AND d.batch_id IS NULL)
-                        OR s.delivery_mode = 'batch_file'
-                        AND s.file_next_at <= %(now)s)))
+       AND COALESCE(
+           (SELECT d.id FROM finance_delivery d
+             WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
+               AND d.state = 'waiting' AND d.due_at <= %(now)s
+             ORDER BY d.due_at, d.id LIMIT 1),
+           (SELECT b.id FROM finance_batch b
+             WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
+               AND b.state = 'waiting' AND b.due_at <= %(now)s
+             ORDER BY b.due_at LIMIT 1),
+           (SELECT s.id FROM finance_subscription s
+             WHERE s.endpoint_id = n.id AND s.lane = %(lane)s
+               AND s.delivery_mode <> 'realtime'
+               AND (s.delivery_mode = 'micro_batch' OR s.file_next_at <= %(now)s)
+               AND (s.delivery_mode = 'batch_file' AND s.active
+                    OR (SELECT d.id FROM finance_delivery d
+                         WHERE d.subscription_id = s.id AND d.state = 'waiting'
+                           AND d.due_at IS NULL AND d.batch_id IS NULL
+                         ORDER BY d.id LIMIT 1) IS NOT NULL)
+             LIMIT 1)) IS NOT NULL
 """
 
 CLAIM = f"""
@@ -93,6 +100,9 @@ CLAIM = f"""
 BEGINNING = (datetime(1970, 1, 1), 0)  # noqa: DTZ001 (as Odoo stores times)
 
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
 @dataclass(slots=True)
 class Position:
     """How far the claims of a run have come at one endpoint.
@@ -103,24 +113,26 @@ class Position:
 
     due: datetime = BEGINNING[0]
     last: int = BEGINNING[1]
+    begun: datetime = LONG_AGO
 
     @property
     def at_beginning(self) -> bool:
         return self.last == BEGINNING[1]
 
-    def rewind(self) -> None:
+    def rewind(self, now: datetime) -> None:
         """Begin anew, for what came due before the last row."""
         self.due, self.last = BEGINNING
+        self.begun = now
 
 
 def claim_rows(cr, lane, room, positions, in_hand):
-    """Return the rows that may go now, and whether any were found.
+    """Return the rows that may go now, and how many were found at all.
 
     :param lane: one of ``constants.LANES``
     :param dict room: endpoint id → how many rows to take at most
     :param dict positions: endpoint id → :class:`Position`; moved on
     :param in_hand: ids of deliveries that this run has already
-    :return: (rows as dicts, whether there were rows at all)
+    :return: (rows as dicts, {endpoint id: how many rows there were at all})
     """
     now = clock.naive_now()
     endpoints = list(room)
@@ -146,7 +158,7 @@ def claim_rows(cr, lane, room, positions, in_hand):
         (behind if row["behind_state"] else free).append(row)
     if behind:
         _postpone(cr, behind, now)
-    return free, bool(rows)
+    return free, Counter(row["endpoint_id"] for row in rows)
 
 
 def _postpone(cr, rows, now):

@@ -21,7 +21,8 @@ def copy_rows(cr, table, columns, rows):
     :param rows: sequences of None, numbers, texts, times, and dicts or lists, which
         become JSON
     """
-    lines = io.StringIO("".join([_line(row) for row in rows]))
+    # What is no text, such as half of a surrogate pair, must not lose all the others.
+    lines = io.BytesIO("".join([_line(row) for row in rows]).encode("utf-8", "replace"))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )

@@ -7,29 +7,43 @@ the database, and its lock ends with the connection.
 """
 
 import logging
+import random
+import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from math import ceil
 
-from psycopg2.errors import SerializationFailure, UniqueViolation
+import psycopg2
+from psycopg2.errors import UniqueViolation
+from psycopg2.extensions import TransactionRollbackError
 
 from odoo import SUPERUSER_ID, api
 from odoo.exceptions import UserError
 
-from ...transport import OPEN, Gate, decide, explain, next_token, take
+from ...transport import CLOSED, HALF_OPEN, OPEN, decide, explain, next_token, take
 from ...transport.engine import Claim, Engine, Parcel, Result
 from .. import clock, constants
 from ..networks import allowed_networks
 from . import batching, body, recording
 from .claiming import BUSY_ENDPOINTS, Position, claim_rows
-from .routes import Route, load_gates, load_route, stamp
+from .routes import (
+    Route,
+    keep,
+    load_gates,
+    load_route,
+    recall,
+    stamp,
+    update_gates,
+)
 
 _logger = logging.getLogger(__name__)
 
-# A transaction that lost a race is simply run again.
-MAX_TRIES = 5
+# A transaction that lost a race is simply run again, after a little while (seconds,
+# times the number of tries, times chance) in which the others get through.
+MAX_TRIES = 8
+TRY_PAUSE = 0.02
 # Decisions that are also the final state of a delivery.
 FINAL_STATES = ("delivered", "dead")
 # How often a run looks for further endpoints that have something to send.
@@ -50,6 +64,16 @@ class Statistics:
             f"{self.delivered} delivered, {self.failed} failed, "
             f"{self.released} not tried"
         )
+
+
+@dataclass(slots=True)
+class _Claimed:
+    """What a claim brought, to be believed once its transaction is committed."""
+
+    claim: Claim
+    positions: dict[int, Position] = field(default_factory=dict)
+    forms: dict[int, body.Form] = field(default_factory=dict)
+    probed: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -90,11 +114,15 @@ class Dispatcher:
         self._budget = budget
         self._threads = threads
         self._routes: dict[int, Route] = {}
-        self._forms: dict[int | None, body.Form] = {None: body.Form()}
+        self._locked: set[int] = set()
+        # When endpoints of a limited rate may be sent to next.
+        self._token_at: dict[int, datetime] = {}
         self._positions: dict[int, Position] = defaultdict(Position)
         self._in_hand: set[int] = set()
         self._batches_in_hand: set[int] = set()
         self._looked_at: datetime | None = None
+        # Endpoints some subscription of which has batches.
+        self._batching: set[int] = set()
         self._lock_cr = None
         self.statistics = Statistics()
 
@@ -111,7 +139,10 @@ class Dispatcher:
                 threads=self._threads,
                 now=lambda: clock.now().timestamp(),
             )
-            self.statistics.out_of_time = engine.run()
+            try:
+                self.statistics.out_of_time = engine.run()
+            finally:
+                self._put_off_probes()
         return self.statistics
 
     def next_wake(self) -> datetime | None:
@@ -123,6 +154,7 @@ class Dispatcher:
         with self._registry.cursor() as cr:
             due = _next_due(cr, self._lane, clock.naive(now))
         moments = [moment for moment in due if moment is not None]
+        moments += [clock.naive(moment) for moment in self._token_at.values()]
         for route in self._routes.values():
             gate_at = route.destination.gate.opens_at(now.timestamp())
             if gate_at:
@@ -154,14 +186,19 @@ class Dispatcher:
                 yield
             finally:
                 cr.rollback()
-                cr.execute(
-                    "SELECT pg_advisory_unlock(%s, id) FROM unnest(%s::int[]) AS id",
-                    [self._lock_class, list(self._routes)],
-                )
+                self._unlock(list(self._locked))
+                cr.commit()  # pylint: disable=invalid-commit
 
     @property
     def _lock_class(self):
         return constants.ENDPOINT_LOCK_CLASS + constants.LANES.index(self._lane)
+
+    def _unlock(self, endpoint_ids):
+        self._lock_cr.execute(
+            "SELECT pg_advisory_unlock(%s, id) FROM unnest(%s::int[]) AS id",
+            [self._lock_class, endpoint_ids],
+        )
+        self._locked.difference_update(endpoint_ids)
 
     def _look_round(self, now):
         """Take on endpoints that have something to send and that nobody else has."""
@@ -170,33 +207,70 @@ class Dispatcher:
         self._looked_at = now
         cr = self._lock_cr
         cr.execute(BUSY_ENDPOINTS, {"lane": self._lane, "now": clock.naive(now)})
-        wanted = [row[0] for row in cr.fetchall() if row[0] not in self._routes]
-        mine = []
+        wanted = {row[0]: row[1] for row in cr.fetchall() if row[0] not in self._routes}
+        mine, known = [], {}
         for endpoint_id in wanted:
             cr.execute(
                 "SELECT pg_try_advisory_lock(%s, %s)", [self._lock_class, endpoint_id]
             )
             if cr.fetchone()[0]:
                 mine.append(endpoint_id)
+                self._locked.add(endpoint_id)
+        if mine:
+            self._batching |= batching.endpoints(cr, self._lane, mine)
+            known = self._known_routes(cr, mine, wanted, now)
         # A cursor of this run's own, not the job's.
         cr.commit()  # pylint: disable=invalid-commit
-        if mine:
-            unusable = self._in_transaction(lambda cr: self._load_routes(cr, mine))
-            for endpoint_id in unusable:
-                cr.execute(
-                    "SELECT pg_advisory_unlock(%s, %s)", [self._lock_class, endpoint_id]
+        if self._routes:
+            # What other lanes learned of them: that they rest, or work again.
+            self._in_transaction(self._update_gates)
+        self._routes.update(known)
+        unknown = [endpoint_id for endpoint_id in mine if endpoint_id not in known]
+        if unknown:
+            self._unlock(
+                self._in_transaction(
+                    lambda cr: self._load_routes(cr, unknown, wanted, now)
                 )
+            )
             cr.commit()  # pylint: disable=invalid-commit
 
-    def _load_routes(self, cr, endpoint_ids):
+    def _known_routes(self, cr, endpoint_ids, changed_at, now):
+        """Return the routes that this process has kept, with the gates of today."""
+        kept = {
+            endpoint_id: route
+            for endpoint_id in endpoint_ids
+            if self._keeps_routes
+            and (
+                route := recall((cr.dbname, endpoint_id), changed_at[endpoint_id], now)
+            )
+        }
+        gates = load_gates(cr, list(kept)) if kept else {}
+        return {
+            endpoint_id: route.through(gates[endpoint_id])
+            for endpoint_id, route in kept.items()
+        }
+
+    @property
+    def _keeps_routes(self):
+        # A cursor that is shared never commits, and so does not tell what changed.
+        return self._threads
+
+    def _load_routes(self, cr, endpoint_ids, changed_at, now):
         """Load endpoints; return those that can't be used, which are suspended."""
         env = api.Environment(cr, SUPERUSER_ID, {})
         gates = load_gates(cr, endpoint_ids)
         unusable = []
         for endpoint in env["finance.endpoint"].browse(endpoint_ids):
             try:
-                self._routes[endpoint.id] = load_route(endpoint, gates[endpoint.id])
-            except (UserError, ValueError) as error:
+                route = load_route(endpoint, gates[endpoint.id])
+                self._routes[endpoint.id] = route
+                keep((cr.dbname, endpoint.id), changed_at[endpoint.id], now, route)
+            except psycopg2.Error:
+                raise
+            except Exception as error:
+                # One endpoint that can't be used must not keep the others back.
+                if not isinstance(error, (UserError, ValueError)):
+                    _logger.exception("finance_hub: endpoint %s", endpoint.id)
                 unusable.append(endpoint.id)
                 endpoint._suspend(str(error))
                 env["finance.exception"]._open(
@@ -233,35 +307,76 @@ class Dispatcher:
                 room[endpoint_id] = free
         if not room:
             return Claim((), _soonest(again))
-        return self._in_transaction(lambda cr: self._claim_in(cr, now, room, again))
+        claimed = self._in_transaction(
+            lambda cr: self._claim_in(cr, now, dict(room), list(again), in_hand)
+        )
+        # Not before it is committed: a transaction that lost a race took nothing.
+        self._positions.update(claimed.positions)
+        for endpoint_id in claimed.probed:
+            self._routes[endpoint_id].destination.gate.breaker.half_open()
+        for parcel in claimed.claim.parcels:
+            ticket = parcel.ticket
+            if ticket.batch_id:
+                self._batches_in_hand.add(ticket.batch_id)
+            else:
+                self._in_hand.add(ticket.delivery_id)
+        return claimed.claim
 
-    def _claim_in(self, cr, now, room, again):
-        again = list(again)
-        room = self._through_the_gates(cr, now, room, again)
+    def _claim_in(self, cr, now, room, again, in_hand):
+        probed = self._through_the_gates(cr, now, room, again, in_hand)
         if not room:
-            return Claim((), _soonest(again))
-        parcels = self._claim_batches(cr, now, room, again)
-        rows, found = claim_rows(cr, self._lane, room, self._positions, self._in_hand)
-        if not found and self._rewind(room):
+            return _Claimed(Claim((), _soonest(again)))
+        batching_room = sorted(self._batching & room.keys())
+        parcels, used = [], defaultdict(int)
+        if batching_room:
+            parcels = self._claim_batches(cr, now, batching_room, again)
+        for parcel in parcels:
+            # A batch takes as many tokens as it has events, on credit if need be.
+            rate = self._routes[parcel.ticket.endpoint_id].rate
+            used[parcel.ticket.endpoint_id] += parcel.ticket.events if rate else 1
+        positions = {endpoint: replace(self._positions[endpoint]) for endpoint in room}
+        left = {
+            endpoint_id: free - used[endpoint_id]
+            for endpoint_id, free in room.items()
+            if free > used[endpoint_id]
+        }
+        rows, found = [], {}
+        if left:
+            rows, found = claim_rows(cr, self._lane, left, positions, self._in_hand)
+        for endpoint_id, free in left.items():
+            position = positions[endpoint_id]
+            if found.get(endpoint_id, 0) < free and now - position.begun >= LOOK_ROUND:
+                # It is at the end: soon from the beginning, for what is due earlier.
+                position.rewind(now)
+        if not found and self._rewind(left, positions, now):
             # Nothing further on; from the beginning, for what came due meanwhile.
             again.append(0.0)
         elif found and not rows:
             # All of them wait behind others and were moved; there may be more.
             again.append(0.0)
-        self._give_back_tokens(cr, room, rows)
-        self._load_forms(cr, {row["subscription_id"] for row in rows})
-        broken = []
         for row in rows:
+            used[row["endpoint_id"]] += 1
+        self._give_back_tokens(cr, room, used)
+        forms = self._load_forms(cr, {row["subscription_id"] for row in rows})
+        broken, stopped = [], set()
+        for row in rows:
+            lane = (row["endpoint_id"], row["lane_key"])
+            if lane in stopped:
+                # It comes after one that is given up here: looked at anew.
+                positions[row["endpoint_id"]].rewind(now)
+                again.append(0.0)
+                continue
             try:
-                parcels.append(self._parcel(row))
-            except ValueError as error:
+                parcels.append(self._parcel(row, forms[row["subscription_id"]]))
+            except Exception as error:
                 # One event that can't be written must not keep the others back.
                 _logger.exception("finance_hub: event %s", row["event_id"])
                 broken.append((row, error))
-            else:
-                self._in_hand.add(row["id"])
+                stopped.add(lane)
         if broken:
-            self._set_aside(cr, broken)
+            batching.set_aside(api.Environment(cr, SUPERUSER_ID, {}), broken)
+        claimed = _Claimed(Claim(parcels), positions=positions, probed=probed)
+        self._put_off_unused(cr, now, claimed)
         if not found:
             due = [
                 (moment.replace(tzinfo=timezone.utc) - now).total_seconds()
@@ -269,53 +384,87 @@ class Dispatcher:
                 if moment
             ]
             again += due
-        return Claim(parcels, _soonest(again))
+        claimed.claim.again_in = _soonest(again)
+        return claimed
 
-    def _rewind(self, room):
+    def _rewind(self, room, positions, now):
         """Begin anew where a claim had gone on; return whether there was any."""
         moved = False
         for endpoint_id in room:
-            position = self._positions[endpoint_id]
+            position = positions[endpoint_id]
             moved = moved or not position.at_beginning
-            position.rewind()
+            position.rewind(now)
         return moved
 
-    def _through_the_gates(self, cr, now, room, again):
+    def _through_the_gates(self, cr, now, room, again, in_hand):
         """Narrow ``room`` to what breakers and rates let through.
 
         :param list again: gets the seconds until a limited rate allows more
+        :return: the endpoints whose breaker lets one request through, to try
         """
-        for endpoint_id in list(room):
+        probed = set()
+        # In one order everywhere, so that two lanes never wait for each other.
+        for endpoint_id in sorted(room):
             route = self._routes[endpoint_id]
-            gate = route.destination.gate
-            if gate.breaker.state == OPEN:
-                lease = timedelta(seconds=route.destination.timeout * 2)
-                if not recording.take_probe(
-                    cr, endpoint_id, clock.naive(now), lease
-                ) and not self._closed_elsewhere(cr, endpoint_id, route):
+            breaker = route.destination.gate.breaker
+            if breaker.state != CLOSED:
+                if breaker.state == HALF_OPEN and in_hand.get(endpoint_id):
+                    # The one that was let through is on its way.
                     del room[endpoint_id]
                     continue
-                if gate.breaker.state == OPEN:
-                    gate.breaker.half_open()
                 room[endpoint_id] = 1
-            elif gate.breaker.state != "closed":
-                # The one that was let through is on its way.
-                del room[endpoint_id]
-                continue
+            self._token_at.pop(endpoint_id, None)
             if route.rate:
                 granted, wait = self._take_tokens(cr, now, endpoint_id, room)
                 if not granted:
                     again.append(wait)
+                    self._token_at[endpoint_id] = now + timedelta(seconds=wait)
                     del room[endpoint_id]
                     continue
                 room[endpoint_id] = granted
-        return room
+            if breaker.state == OPEN:
+                lease = timedelta(seconds=route.destination.timeout * 2)
+                if recording.take_probe(cr, endpoint_id, clock.naive(now), lease):
+                    probed.add(endpoint_id)
+                else:
+                    # Another lane was first; it tells how it went.
+                    if route.rate:
+                        self._add_tokens(cr, endpoint_id, 1)
+                    del room[endpoint_id]
+                    update_gates(cr, {endpoint_id: route.destination.gate})
+                    opens_at = route.destination.gate.opens_at(now.timestamp())
+                    again.append(opens_at - now.timestamp() if opens_at else 0.0)
+            elif breaker.state == HALF_OPEN:
+                # What was let through came back untried.
+                probed.add(endpoint_id)
+        return probed
 
-    def _closed_elsewhere(self, cr, endpoint_id, route):
-        """Take over the gate as another lane left it; return whether it is closed."""
-        gate = load_gates(cr, [endpoint_id])[endpoint_id]
-        route.destination.gate.breaker = gate.breaker
-        return gate.breaker.state == "closed"
+    def _put_off_unused(self, cr, now, claimed):
+        """Leave it to others to try an endpoint for which nothing was found."""
+        used = {parcel.destination.key for parcel in claimed.claim.parcels}
+        for endpoint_id in claimed.probed - used:
+            gate = self._routes[endpoint_id].destination.gate
+            gate.breaker.put_off(now.timestamp())
+            gate.breaker.changed = False
+            recording.save_gate(cr, endpoint_id, gate, clock.naive(now))
+        claimed.probed &= used
+
+    def _put_off_probes(self):
+        """Leave it to the next run to try what this one came too late for."""
+        now = clock.now()
+        for endpoint_id, route in self._routes.items():
+            gate = route.destination.gate
+            if gate.breaker.state == HALF_OPEN:
+                gate.breaker.put_off(now.timestamp())
+                self._in_transaction(
+                    lambda cr, endpoint_id=endpoint_id, gate=gate: recording.save_gate(
+                        cr, endpoint_id, gate, clock.naive(now)
+                    )
+                )
+
+    def _update_gates(self, cr):
+        gates = {key: route.destination.gate for key, route in self._routes.items()}
+        update_gates(cr, gates)
 
     def _take_tokens(self, cr, now, endpoint_id, room):
         """Take from the endpoint's bucket, which all lanes share.
@@ -343,40 +492,39 @@ class Dispatcher:
             )
         return granted, next_token(left, route.rate)
 
-    def _give_back_tokens(self, cr, room, rows):
-        """Give back the tokens for which there was no row."""
-        used = defaultdict(int)
-        for row in rows:
-            used[row["endpoint_id"]] += 1
-        for endpoint_id, granted in room.items():
+    def _give_back_tokens(self, cr, room, used):
+        """Give back the tokens for which there was nothing, or take what is owed."""
+        for endpoint_id, granted in sorted(room.items()):
             spare = granted - used[endpoint_id]
-            if self._routes[endpoint_id].rate and spare > 0:
-                cr.execute(
-                    "UPDATE finance_endpoint_health SET tokens = tokens + %s"
-                    " WHERE endpoint_id = %s",
-                    [spare, endpoint_id],
-                )
+            if self._routes[endpoint_id].rate and spare:
+                self._add_tokens(cr, endpoint_id, spare)
+
+    def _add_tokens(self, cr, endpoint_id, tokens):
+        cr.execute(
+            "UPDATE finance_endpoint_health SET tokens = tokens + %s"
+            " WHERE endpoint_id = %s",
+            [tokens, endpoint_id],
+        )
 
     def _load_forms(self, cr, subscription_ids):
-        missing = subscription_ids - self._forms.keys()
-        if not missing:
-            return
+        """Return how subscriptions want their events: as they say now."""
         cr.execute(
             """
             SELECT id, content_mode, mask_personal, mask_confidential
               FROM finance_subscription WHERE id = ANY(%s)
             """,
-            [list(missing)],
+            [list(subscription_ids)],
         )
-        for subscription_id, mode, personal, confidential in cr.fetchall():
-            self._forms[subscription_id] = body.Form(
-                mode, bool(personal), bool(confidential)
-            )
+        return {
+            None: body.Form(),
+            **{
+                subscription_id: body.Form(mode, bool(personal), bool(confidential))
+                for subscription_id, mode, personal, confidential in cr.fetchall()
+            },
+        }
 
-    def _parcel(self, row):
-        headers, content = body.message(
-            row, self._forms[row["subscription_id"]], row["version"]
-        )
+    def _parcel(self, row, form):
+        headers, content = body.message(row, form, row["version"])
         return Parcel(
             destination=self._routes[row["endpoint_id"]].destination,
             lane=row["lane_key"],
@@ -394,17 +542,23 @@ class Dispatcher:
             ),
         )
 
-    def _claim_batches(self, cr, now, room, again):
+    def _claim_batches(self, cr, now, endpoint_ids, again):
         """Form the batches that are due, and take those in hand that may go."""
         env = api.Environment(cr, SUPERUSER_ID, {})
-        form_at = batching.form(env, self._lane, list(room), clock.naive(now))
+        # Whoever was suspended since the run began gets nothing more.
+        endpoint_ids = batching.live(cr, endpoint_ids)
+        form_at = batching.form(env, self._lane, endpoint_ids, clock.naive(now))
         if form_at:
             again.append((form_at.replace(tzinfo=timezone.utc) - now).total_seconds())
         parcels = []
         for batch in batching.due(
-            env, self._lane, list(room), clock.naive(now), self._batches_in_hand
+            env, self._lane, endpoint_ids, clock.naive(now), self._batches_in_hand
         ):
-            headers, content = batching.request(batch)
+            written = batching.ready(batch)
+            if written is None:
+                again.append(0.0)
+                continue
+            headers, content = written
             parcels.append(
                 Parcel(
                     destination=self._routes[batch.endpoint_id.id].destination,
@@ -425,49 +579,27 @@ class Dispatcher:
                     ),
                 )
             )
-            self._batches_in_hand.add(batch.id)
         env.flush_all()
         return parcels
-
-    def _set_aside(self, cr, broken):
-        """Give up rows whose event can't be put into an envelope."""
-        env = api.Environment(cr, SUPERUSER_ID, {})
-        for values, error in broken:
-            endpoint = env["finance.endpoint"].browse(values["endpoint_id"])
-            delivery = env["finance.delivery"].browse(values["id"])
-            exception = env["finance.exception"]._open(
-                "D-SCHEMA",
-                company=endpoint.company_id,
-                record=delivery,
-                connector=endpoint.connector_id,
-                fingerprint=f"delivery:{delivery.id}",
-                summary=env._("%s: the event can't be written", values["label"]),
-                cause=str(error),
-                correlation_id=values["correlation_id"],
-            )
-            delivery.write(
-                {
-                    "state": "dead",
-                    "last_error": str(error),
-                    "exception_id": exception.id,
-                }
-            )
-        env.flush_all()
 
     # === RECORDING === #
 
     def _record(self, results: list[Result]) -> None:
         """Record what became of claimed rows."""
+        now = clock.now()
         tried = [result for result in results if result.outcome is not None]
+        # Reset first: what changes from here on is saved the next time.
+        gates = self._changed_gates({r.parcel.destination.key for r in tried})
         done = Statistics(released=len(results) - len(tried))
         if tried:
-            self._in_transaction(lambda cr: self._record_in(cr, tried))
+            self._in_transaction(lambda cr: self._record_in(cr, now, tried, gates))
+        self._return_tokens(results)
         for result in results:
             ticket = result.parcel.ticket
             self._in_hand.discard(ticket.delivery_id)
             self._batches_in_hand.discard(ticket.batch_id)
             if result.outcome is None:
-                self._positions[ticket.endpoint_id].rewind()
+                self._positions[ticket.endpoint_id].rewind(now)
             elif result.outcome.delivered:
                 done.delivered += ticket.events
             else:
@@ -476,8 +608,21 @@ class Dispatcher:
         self.statistics.failed += done.failed
         self.statistics.released += done.released
 
-    def _record_in(self, cr, results):
-        now = clock.now()
+    def _return_tokens(self, results):
+        """Give back the tokens of what was not tried."""
+        spare = defaultdict(int)
+        for result in results:
+            ticket = result.parcel.ticket
+            if result.outcome is None and self._routes[ticket.endpoint_id].rate:
+                spare[ticket.endpoint_id] += ticket.events
+        for endpoint_id, tokens in sorted(spare.items()):
+            self._in_transaction(
+                lambda cr, endpoint_id=endpoint_id, tokens=tokens: self._add_tokens(
+                    cr, endpoint_id, tokens
+                )
+            )
+
+    def _record_in(self, cr, now, results, gates):
         naive = clock.naive(now)
         report = _Report()
         attempts, delivered, failed, batches = [], [], [], []
@@ -534,12 +679,16 @@ class Dispatcher:
         ]
         recording.insert_attempts(cr, attempts)
         recording.add_pulses(cr, self._lane, pulses, naive)
-        for endpoint_id, (succeeded, error) in report.health.items():
+        for endpoint_id, (succeeded, error) in sorted(report.health.items()):
             recording.note_health(
                 cr, endpoint_id, naive, succeeded=succeeded, error=error
             )
-            self._save_gate(cr, endpoint_id, naive)
+            if endpoint_id in gates:
+                recording.save_gate(cr, endpoint_id, gates[endpoint_id], naive)
         env = api.Environment(cr, SUPERUSER_ID, {})
+        if any(gate.breaker.state == CLOSED for gate in gates.values()):
+            # Other lanes may wait for how the request went that was let through.
+            env["finance.delivery"]._wake_after_commit()
         if batches:
             batching.record(env, batches, naive)
         if report.dead or report.gone or report.solved:
@@ -562,11 +711,15 @@ class Dispatcher:
         explanation = explain(outcome)
         return decision, explanation.code, explanation.cause
 
-    def _save_gate(self, cr, endpoint_id, now):
-        gate: Gate = self._routes[endpoint_id].destination.gate
-        if gate.changed or gate.breaker.changed:
-            gate.changed = gate.breaker.changed = False
-            recording.save_gate(cr, endpoint_id, gate, now)
+    def _changed_gates(self, endpoint_ids):
+        """Return the gates that are to be saved, and believe that they will be."""
+        gates = {}
+        for endpoint_id in endpoint_ids:
+            gate = self._routes[endpoint_id].destination.gate
+            if gate.changed or gate.breaker.changed:
+                gate.changed = gate.breaker.changed = False
+                gates[endpoint_id] = gate
+        return gates
 
     def _report(self, env, report):
         """Open and resolve the exceptions of recorded rows."""
@@ -593,12 +746,11 @@ class Dispatcher:
             )
             batches = [ticket.batch_id for ticket, _c in tickets if ticket.batch_id]
             env["finance.batch"].browse(batches).write({"exception_id": exception.id})
-            env["finance.delivery"].browse(
+            deliveries = env["finance.delivery"].browse(
                 [ticket.delivery_id for ticket, _c in tickets if ticket.delivery_id]
-            ).write({"exception_id": exception.id})
-            env["finance.delivery"].search([("batch_id", "in", batches)]).write(
-                {"exception_id": exception.id}
-            )
+            ) | env["finance.delivery"].search([("batch_id", "in", batches)])
+            deliveries.write({"exception_id": exception.id})
+            endpoint._announce("delivery_exhausted", cause, deliveries)
         for endpoint_id, cause in report.gone.items():
             endpoint = env["finance.endpoint"].browse(endpoint_id)
             endpoint._suspend(cause)
@@ -622,10 +774,11 @@ class Dispatcher:
             try:
                 with self._registry.cursor() as cr:
                     return work(cr)
-            except (SerializationFailure, UniqueViolation):
+            except (TransactionRollbackError, UniqueViolation):
                 if attempt == MAX_TRIES:
                     raise
                 _logger.info("finance_hub: dispatcher lost a race, once more")
+                time.sleep(TRY_PAUSE * attempt * random.random())  # noqa: S311
         return None
 
 

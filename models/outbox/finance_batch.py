@@ -164,7 +164,10 @@ class FinanceBatch(models.Model):
                 "throttle_count": 0,
             }
         )
-        self.delivery_ids.write({"state": "waiting"})
+        self.delivery_ids.filtered(lambda d: d.state == "dead").write(
+            {"state": "waiting"}
+        )
+        self.delivery_ids._unpark()
         self.env["finance.delivery"]._wake_after_commit(set(self.mapped("lane")))
 
     def _delivered(self, status, now):

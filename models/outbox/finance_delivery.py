@@ -9,7 +9,7 @@ from odoo.tools import SQL
 
 from .. import clock, constants
 from ..access import require_group
-from . import body
+from . import batching, body
 from .claiming import BUSY_ENDPOINTS
 from .dispatcher import Dispatcher
 from .finance_event import filter_attributes
@@ -104,7 +104,8 @@ class FinanceDelivery(models.Model):
     )
     # What a batch is made of: collected, without a time of its own.
     _collect_idx = models.Index(
-        "(subscription_id, id) WHERE state = 'waiting' AND due_at IS NULL"
+        "(subscription_id, id)"
+        " WHERE state = 'waiting' AND due_at IS NULL AND batch_id IS NULL"
     )
     # Who goes before whom in one document.
     _order_idx = models.Index(
@@ -167,7 +168,8 @@ class FinanceDelivery(models.Model):
         """Send again, at once and with a fresh schedule.
 
         Deliveries that wait are pulled forward; given-up and cancelled ones begin
-        anew. What was delivered is left alone.
+        anew. What was delivered is left alone. What is in a batch that has not arrived
+        goes with that batch: it holds others, and a file has its totals.
         """
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
@@ -183,7 +185,10 @@ class FinanceDelivery(models.Model):
                     "earlier event that has to be decided first."
                 )
             )
-        deliveries.sudo()._rearm()
+        batches = deliveries.batch_id.filtered(lambda b: b.state in ("waiting", "dead"))
+        if batches:
+            batches.sudo()._rearm()
+        deliveries.filtered(lambda d: d.batch_id not in batches).sudo()._rearm()
         return True
 
     def action_cancel(self):
@@ -195,7 +200,19 @@ class FinanceDelivery(models.Model):
             raise UserError(self.env._("Only what is not delivered can be cancelled."))
         exceptions = deliveries.exception_id
         deliveries = deliveries.sudo()
+        batches = deliveries.batch_id.filtered(lambda b: b.state in ("waiting", "dead"))
+        for batch in batches.filtered(lambda b: b.format != "cloudevents"):
+            raise UserError(
+                self.env._(
+                    "What is in a file can't be taken out of it. Cancel the whole "
+                    "batch: %s.",
+                    batch.display_name,
+                )
+            )
+        leaving = deliveries.filtered(lambda d: d.batch_id in batches)
+        leaving.batch_id = False
         deliveries.write({"state": "cancelled", "exception_id": False})
+        batching.recount(self.env, batches.subscription_id)
         deliveries._unpark()
         exceptions.sudo()._resolve_if_done(self.env._("Deliveries cancelled"))
         return True
@@ -310,6 +327,7 @@ class FinanceDelivery(models.Model):
                         now if subscriber.realtime else None,
                         0,
                         0,
+                        subscriber.pulled,
                     )
                 )
         if not deliveries:
@@ -319,7 +337,8 @@ class FinanceDelivery(models.Model):
             """
             INSERT INTO finance_delivery (
                 event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, lane, version, created_at, due_at, attempt_count, throttle_count
+                state, lane, version, created_at, due_at, attempt_count,
+                throttle_count, pulled
             ) VALUES %s
             """,
             deliveries,

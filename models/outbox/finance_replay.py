@@ -200,10 +200,10 @@ class FinanceReplay(models.Model):
     needs_approval = fields.Boolean(compute="_compute_needs_approval")
     # === WHO === #
     requested_by_id = fields.Many2one(
-        "res.users", string="Requested By", readonly=True, copy=False, tracking=True
+        "res.users", readonly=True, copy=False, tracking=True
     )
     approved_by_id = fields.Many2one(
-        "res.users", string="Approved By", readonly=True, copy=False, tracking=True
+        "res.users", readonly=True, copy=False, tracking=True
     )
     # === HOW FAR === #
     started_at = fields.Datetime(string="Started", readonly=True, copy=False)
@@ -224,7 +224,7 @@ class FinanceReplay(models.Model):
     final_delivered = fields.Integer(readonly=True, copy=False, aggregator=False)
     final_failed = fields.Integer(readonly=True, copy=False, aggregator=False)
     waiting = fields.Integer(compute="_compute_figures")
-    delivered = fields.Integer(compute="_compute_figures")
+    delivered = fields.Integer(string="Arrived", compute="_compute_figures")
     failed = fields.Integer(
         string="Needs Attention",
         compute="_compute_figures",
@@ -1237,6 +1237,7 @@ class FinanceReplay(models.Model):
                     due_at,
                     0,
                     0,
+                    subscriber.pulled,
                     self.id,
                     pair.exception_id if given_up else None,
                 )
@@ -1249,6 +1250,7 @@ class FinanceReplay(models.Model):
                 UPDATE finance_delivery d
                    SET state = 'waiting', lane = 'bulk', replay_id = {int(self.id)},
                        attempt_count = 0, throttle_count = 0, batch_id = NULL,
+                       feed_position = NULL,
                        due_at = v.due_at, subscription_id = v.subscription_id
                   FROM (VALUES %s) AS v (id, due_at, subscription_id)
                  WHERE d.id = v.id
@@ -1270,7 +1272,7 @@ class FinanceReplay(models.Model):
                 INSERT INTO finance_delivery (
                     event_id, endpoint_id, subscription_id, company_id, aggregate,
                     state, lane, version, created_at, due_at, attempt_count,
-                    throttle_count, replay_id, exception_id
+                    throttle_count, pulled, replay_id, exception_id
                 ) VALUES %s
                 """,
                 new,

@@ -44,7 +44,7 @@ class Selection:
     """The criteria of a replay, as queries that are bounded in time and memory.
 
     :param replay: record of ``finance.replay``, as superuser
-    :ivar targets: {(event type, endpoint id, version): subscriber} of what can be sent
+    :ivar targets: {(event type, endpoint id, version): subscribers} of what can be sent
     """
 
     def __init__(self, replay):
@@ -54,6 +54,7 @@ class Selection:
         self.subscription_ids = set(replay.subscription_ids.ids)
         patterns = replay._pattern_list()
         self.targets = {}
+        self._chosen = {}
         for name in EVENT_TYPES:
             # A pattern may name an older version than the one that is recorded.
             if choose_version(patterns, None, name):
@@ -86,21 +87,21 @@ class Selection:
 
     def _targets(self, event_type):
         """Return who gets events of a type, see ``targets``."""
-        return {
-            (event_type, subscriber.endpoint_id, subscriber.version): subscriber
-            for subscriber in self.env["finance.subscription"]._routes(
-                self.company_id, event_type
-            )
-            if subscriber.endpoint_id in self.endpoint_ids
-            and (
+        targets = {}
+        for subscriber in self.env["finance.subscription"]._routes(
+            self.company_id, event_type
+        ):
+            if subscriber.endpoint_id in self.endpoint_ids and (
                 not self.subscription_ids
                 or subscriber.subscription_id in self.subscription_ids
-            )
-        }
+            ):
+                key = (event_type, subscriber.endpoint_id, subscriber.version)
+                targets.setdefault(key, []).append(subscriber)
+        return targets
 
     def subscriber(self, pair):
-        """Return the subscriber of a pair."""
-        return self.targets[pair.type, pair.endpoint_id, pair.version]
+        """Return the subscriber of a pair, as :meth:`pairs` found it."""
+        return self._chosen[pair.event_id, pair.endpoint_id, pair.version]
 
     # === WHAT === #
 
@@ -142,7 +143,38 @@ class Selection:
             """,
             {**self.values, "ids": ids, "recorded": recorded},
         )
-        return [Pair(*row) for row in self.env.cr.fetchall()]
+        return self._wanted([Pair(*row) for row in self.env.cr.fetchall()])
+
+    def _wanted(self, pairs):
+        """Return the pairs whose event fulfils the condition of a subscription.
+
+        The first one whose condition it fulfils gets it, as in routing.
+        """
+        asked = {
+            pair.event_id
+            for pair in pairs
+            if self._candidates(pair)[0].condition is not None
+        }
+        events = {
+            event.id: event for event in self.env["finance.event"].browse(sorted(asked))
+        }
+        self._chosen = {}
+        wanted = []
+        for pair in pairs:
+            for subscriber in self._candidates(pair):
+                condition = subscriber.condition
+                if condition is None or condition.matches(
+                    events[pair.event_id].data,
+                    events[pair.event_id]._filter_attributes(),
+                ):
+                    key = (pair.event_id, pair.endpoint_id, pair.version)
+                    self._chosen[key] = subscriber
+                    wanted.append(pair)
+                    break
+        return wanted
+
+    def _candidates(self, pair):
+        return self.targets[pair.type, pair.endpoint_id, pair.version]
 
     def next_ids(self, cursor):
         """Return what comes after an event, in the order in which it happened.

@@ -71,10 +71,13 @@ PG_OS_USER = "postgres"
 #: The one that runs the broker when the tools run as root; every Debian has it.
 BROKER_OS_USER = "nobody"
 
-#: Channels of queue_job: two at a time, one dispatcher (outbound) and one inbox
-#: job. Kept below the number of workers, since a running job occupies one.
+#: Channels of queue_job: a dispatcher for each lane (outbound) and one inbox job, all
+#: at a time when there is work for all; each running job occupies a worker.
 QUEUE_JOB_CHANNELS = (
-    "root:2,root.finance_hub:2,root.finance_hub.dispatch:1,root.finance_hub.inbox:1"
+    "root:4,root.finance_hub:4,root.finance_hub.dispatch:3,"
+    "root.finance_hub.dispatch.critical:1,root.finance_hub.dispatch.standard:1,"
+    "root.finance_hub.dispatch.bulk:1,root.finance_hub.inbox:1,"
+    "root.finance_hub.replay:1"
 )
 
 #: Where events may be delivered although the address is private. Only the demo
@@ -114,7 +117,7 @@ VARIABLES = {
     "HUB_BROKER_PORT": (
         "AMQP port of that broker (default: 8079; the next three are taken, too)"
     ),
-    "HUB_WORKERS": "HTTP workers of Odoo (default: 4)",
+    "HUB_WORKERS": "HTTP workers of Odoo (default: 6)",
     "HUB_DB": "name of the demo database (default: finance_hub_demo)",
     "HUB_ODOO": (
         "an Odoo 19 that is already here: its source folder or its executable "
@@ -186,7 +189,7 @@ class Settings:
         cluster = _path("HUB_CLUSTER") or Path(
             f"/var/tmp/finance-hub-{os.geteuid()}-{mark}"
         )
-        workers = os.environ.get("HUB_WORKERS") or "4"
+        workers = os.environ.get("HUB_WORKERS") or "6"
         if not workers.isdigit() or int(workers) < 1:
             raise HubError(f"HUB_WORKERS={workers!r} is not a number of workers.")
         return cls(

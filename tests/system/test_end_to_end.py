@@ -6,7 +6,7 @@ import pytest
 
 from hubtools.mainjob import CAPTURED, SHOP, WAREHOUSE, Desk, captured
 
-POSTED, PAID = "finance.invoice.posted.v2", "finance.invoice.paid.v1"
+POSTED, PAID = "finance.invoice.posted.v2", "finance.invoice.paid.v2"
 
 
 @pytest.fixture

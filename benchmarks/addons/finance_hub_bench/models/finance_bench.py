@@ -1,4 +1,3 @@
-import inspect
 import time
 
 from odoo import api, fields, models
@@ -68,19 +67,15 @@ class FinanceBench(models.Model):
         )
         self.env.invalidate_all(flush=False)
         moment = self._note_commit()
-        deliveries = self.env["finance.delivery"]
-        wake = deliveries._wake_after_commit
-        if "lanes" in inspect.signature(wake).parameters:
-            self.env.cr.execute(
-                """
-                SELECT DISTINCT lane FROM finance_delivery
-                 WHERE endpoint_id = ANY(%s) AND state = 'waiting'
-                """,
-                [endpoint_ids],
-            )
-            wake([lane for (lane,) in self.env.cr.fetchall()])
-        else:
-            wake()
+        self.env.cr.execute(
+            """
+            SELECT DISTINCT lane FROM finance_delivery
+             WHERE endpoint_id = ANY(%s) AND state = 'waiting'
+            """,
+            [endpoint_ids],
+        )
+        lanes = [lane for (lane,) in self.env.cr.fetchall()]
+        self.env["finance.delivery"]._wake_after_commit(lanes)
         return self._commit(moment)
 
     # === COMMITS === #

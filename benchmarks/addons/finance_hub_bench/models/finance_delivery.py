@@ -21,18 +21,18 @@ class FinanceDelivery(models.Model):
         return parameter == "1"
 
     @api.model
-    def _wake_after_commit(self):
+    def _wake_after_commit(self, *lanes):
         if not self._job_per_event():
-            return super()._wake_after_commit()
+            return super()._wake_after_commit(*lanes)
         # In the business transaction, as is usual.
         for delivery in self.search([("state", "=", "waiting")]):
             delivery.with_delay()._job_send_one()
         return None
 
     @api.model
-    def _wake(self, eta=None):
+    def _wake(self, *when):
         if not self._job_per_event():
-            return super()._wake(eta)
+            return super()._wake(*when)
         return None
 
     def _job_send_one(self):
