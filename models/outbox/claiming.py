@@ -192,3 +192,35 @@ def _postpone(cr, rows, now):
             template="(%s, %s::timestamp)",
             page_size=len(later),
         )
+
+
+def next_due(cr, lane, now):
+    """Return when a delivery or a batch of the lane is due next, if that is soon."""
+    cr.execute(
+        """
+        SELECT min(due.at)
+          FROM finance_endpoint n
+          JOIN finance_connector c ON c.id = n.connector_id AND c.state = 'live'
+         CROSS JOIN LATERAL (
+            (SELECT d.due_at AS at
+               FROM finance_delivery d
+              WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
+                AND d.state = 'waiting'
+                AND d.due_at > %(now)s AND d.due_at <= %(horizon)s
+              ORDER BY d.due_at
+              LIMIT 1)
+            UNION ALL
+            (SELECT b.due_at
+               FROM finance_batch b
+              WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
+                AND b.state = 'waiting'
+                AND b.due_at > %(now)s AND b.due_at <= %(horizon)s
+              ORDER BY b.due_at
+              LIMIT 1)
+         ) due
+         WHERE n.state = 'live' AND n.transport <> 'feed'
+        """,
+        {"lane": lane, "now": now, "horizon": now + constants.WAKE_HORIZON},
+    )
+    (moment,) = cr.fetchone()
+    return moment

@@ -1,4 +1,5 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+import contextlib
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 BRUSSELS = ZoneInfo("Europe/Brussels")
 UTC = timezone.utc
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOWS = [
     "22:00-06:00",
     "Mon-Fri 22:00-06:00; Sun",
@@ -110,21 +112,19 @@ def test_quiet_without_end_is_far_away_and_found_at_once():
     ],
 )
 def test_what_is_wrong_is_named(text):
-    with pytest.raises(ValueError, match="quiet window|day|time"):
+    with pytest.raises(ValueError, match=r"quiet window|day|time"):
         parse_quiet(text)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text):
-    try:
+    with contextlib.suppress(ValueError):
         parse_quiet(text)
-    except ValueError:
-        pass
 
 
 @given(
     st.sampled_from(WINDOWS),
-    st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    st.integers(0, 365 * 24 * 60).map(lambda n: NEW_YEAR + timedelta(minutes=n)),
     st.sampled_from(["Europe/Brussels", "America/St_Johns", "Australia/Lord_Howe"]),
 )
 def test_the_end_is_ahead_and_open(text, now, zone):
