@@ -45,11 +45,15 @@ def invoices(desk: Desk, number: int, label: str) -> list[dict]:
 
 
 def undelivered(hub) -> list[dict]:
-    """What is on its way still, or was given up."""
+    """What is on its way to the warehouse still, or was given up."""
     return hub.sql(
         "SELECT e.type, e.label, d.state, d.due_at, d.attempt_count, d.last_error "
         "FROM finance_delivery d JOIN finance_event e ON e.id = d.event_id "
-        "WHERE d.state NOT IN ('delivered', 'cancelled') ORDER BY d.id"
+        "JOIN finance_endpoint n ON n.id = d.endpoint_id "
+        "JOIN finance_connector c ON c.id = n.connector_id "
+        "WHERE d.state NOT IN ('delivered', 'cancelled') AND c.code = %s "
+        "ORDER BY d.id",
+        [WAREHOUSE],
     )
 
 
