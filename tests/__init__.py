@@ -4,6 +4,10 @@ from . import test_capture_matrix
 from . import test_capture_more
 from . import test_capture_apps
 from . import test_delivery
+from . import test_gates
+from . import test_lanes
+from . import test_batches
+from . import test_subscriptions
 from . import test_inbound
 from . import test_commands
 from . import test_exceptions

@@ -177,6 +177,8 @@ def _create(env, subscription, batch_format, rows, now, **values):
             "format": batch_format,
             "number": number,
             "event_count": len(rows),
+            "attempt_count": 0,
+            "throttle_count": 0,
             "created_at": now,
             "due_at": now,
             **values,
@@ -199,11 +201,13 @@ def _rows(batch):
     cr = batch.env.cr
     cr.execute(MEMBERS, [batch.id])
     names = [column.name for column in cr.description]
+    # Before the ORM uses the same cursor to read the subscription.
+    rows = [dict(zip(names, row, strict=True)) for row in cr.fetchall()]
     subscription = batch.subscription_id
     wanted = body.Form(
         "structured", subscription.mask_personal, subscription.mask_confidential
     )
-    return [dict(zip(names, row, strict=True)) for row in cr.fetchall()], wanted
+    return rows, wanted
 
 
 def _write_file(batch, now):
@@ -399,6 +403,7 @@ def ready(batch):
             {"state": "dead", "last_error": str(error), "exception_id": exception.id}
         )
         batch.delivery_ids.write({"exception_id": exception.id})
+        env.flush_all()
         batch._share_state("dead", None, str(error))
         return None
 

@@ -99,6 +99,8 @@ CLAIM = f"""
 # Before everything: where a claim of an endpoint begins.
 BEGINNING = (datetime(1970, 1, 1), 0)  # noqa: DTZ001 (as Odoo stores times)
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

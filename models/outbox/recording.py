@@ -134,8 +134,8 @@ def mark_failed(cr, table, failures):
                due_at = COALESCE(v.due_at, d.due_at),
                last_status = COALESCE(v.status, d.last_status),
                last_error = COALESCE(v.error, d.last_error),
-               attempt_count = d.attempt_count + v.counted,
-               throttle_count = d.throttle_count + v.throttled
+               attempt_count = COALESCE(d.attempt_count, 0) + v.counted,
+               throttle_count = COALESCE(d.throttle_count, 0) + v.throttled
           FROM (VALUES %s) AS v (id, state, due_at, status, error, counted, throttled)
          WHERE d.id = v.id AND d.state = 'waiting'
         RETURNING d.id
