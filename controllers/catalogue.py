@@ -79,7 +79,7 @@ class CatalogueController(http.Controller):
 
 def _of_type(content_type, make, name):
     try:
-        declared = event_type(name) if name in EVENT_TYPES else newest(name)
+        declared = EVENT_TYPES.get(name) or newest(name)
     except ContractError as error:
         return problem_response(404, error.code, "No such event type", error.message)
     return _cached(content_type, make, declared.name)

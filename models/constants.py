@@ -43,9 +43,10 @@ DEFAULT_SUSPEND_AFTER_DAYS = 5
 MAX_SUSPEND_AFTER_DAYS = 90
 SUSPEND_NOTICES = (50, 70, 90)
 
-# What gets access to receivers, with its tokens, is kept in a server process for this
-# many endpoints.
-AUTHENTICATORS_KEPT = 1_000
+# How many endpoints' routes a server process keeps between runs, and for how long: a
+# secret whose overlap ends goes on signing beside its successor at most that long.
+ROUTES_KEPT = 1_000
+ROUTE_KEPT = timedelta(minutes=1)
 
 # === LANES === #
 # In order of urgency. Each has a job channel and a dispatcher of its own.
@@ -193,3 +194,5 @@ PREVIEW_EVENTS = 500
 PREVIEW_LINES = 8
 # Further arrivals of one message that its screen lists.
 MAX_DUPLICATES_SHOWN = 100
+# Days of events that the catalogue counts.
+CATALOGUE_DAYS = 7

@@ -18,6 +18,7 @@ MATRIX = {
     "finance.endpoint": (READ, READ, ALL, READ),
     "finance.subscription": (READ, READ, ALL, READ),
     "finance.event": (READ, READ, READ, READ),
+    "finance.event.type": (READ, READ, READ, READ),
     "finance.delivery": (READ, READ, READ, READ),
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
@@ -42,7 +43,7 @@ MATRIX = {
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
 }
 # The same for all companies.
-COMMON = {"finance.scope"}
+COMMON = {"finance.scope", "finance.event.type"}
 OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 
 # Who may press what. Buttons that only open another screen are left to those who may
@@ -93,6 +94,10 @@ ACTIONS = {
         "action_open_record": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
         "action_send_again": OPERATOR,
+    },
+    "finance.event.type": {
+        "action_open_events": EVERY_ROLE,
+        "action_open_subscriptions": EVERY_ROLE,
     },
     "finance.delivery": {
         "action_retry": OPERATOR,
@@ -539,7 +544,7 @@ class TestCompanies(AccessCase):
     def test_buttons_know_companies(self):
         """All roles at home are no role elsewhere."""
         for model, actions in ACTIONS.items():
-            if "wizard" in model:
+            if "wizard" in model or model in COMMON:
                 continue
             for action in actions:
                 if (model, action) in ON_THE_MODEL or (

@@ -89,7 +89,7 @@ class MatrixCommon(FinanceHubCommon):
         self.end_transaction()
         with self.enter_registry_test_mode(), self.registry.cursor() as cr:
             getattr(self.env(cr=cr)[model].with_context(cron_id=1), method)()
-            cr.commit()
+            cr.commit()  # pylint: disable=invalid-commit
         self.env.invalidate_all()
 
     def count(self, name, record):

@@ -9,7 +9,7 @@ from odoo.tools import mute_logger
 from ..models.capture.finance_capture import EventRow
 from .common import FinanceHubCommon
 
-SEEDS = range(10)
+SEEDS = range(6)
 DEPTH = 3
 SETTLED = ("paid", "in_payment")
 

@@ -393,7 +393,7 @@ class TestCommands(FinanceHubCommon):
 
     def test_sweep_finds_what_has_no_job(self):
         jobs = self.env["queue.job"]
-        domain = [("identity_key", "=", "finance_hub.process")]
+        domain = [("identity_key", "=", "finance_hub.finance.message._job_process")]
         self.env["finance.message"]._cron_sweep()
         self.assertFalse(jobs.search_count(domain))
         self.receive(self.connector, self.cloud_event(self.captured("x")))

@@ -19,8 +19,8 @@ FILL = """
         SELECT %(prefix)s || i, 'finance.invoice.posted.v2',
                %(prefix)s || i %% %(documents)s, i,
                %(company)s, '/odoo/proof/1',
-               'invoice/' || i %% %(documents)s, 'PROOF/' || i, now(), 'proof', 'system',
-               '{}', 'res.partner', 1
+               'invoice/' || i %% %(documents)s, 'PROOF/' || i, now(), 'proof',
+               'system', '{}', 'res.partner', 1
           FROM generate_series(1, %(count)s) AS i
          ORDER BY i
         RETURNING id, aggregate, company_id, sequence

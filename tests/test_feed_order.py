@@ -51,9 +51,9 @@ class Writer:
         cr.execute(
             """
             INSERT INTO finance_delivery (event_id, endpoint_id, company_id, aggregate,
-                state, lane, created_at, attempt_count, throttle_count)
+                state, lane, created_at, attempt_count, throttle_count, pulled)
             VALUES (%s, %s, %s, %s, 'waiting', 'standard', now() AT TIME ZONE 'UTC',
-                    0, 0)
+                    0, 0, true)
             """,
             [cr.fetchone()[0], case.endpoint_id, case.company_id, aggregate],
         )

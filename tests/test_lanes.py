@@ -26,7 +26,7 @@ class TestLanes(FinanceHubCommon):
         self.second = self.make_subscription(self.endpoint, RESET, lane="critical")
 
     def dispatch(self, lane="standard"):
-        # A lane that waits for another one looks again until its time is up.
+        # A lane that waits for another looks again each second until its time is up.
         return self.run_lane(lane, budget=timedelta(seconds=0.5))[0]
 
     def deliveries(self):

@@ -165,9 +165,8 @@ def newest(name: str) -> EventType:
 
 def _versions(name: str) -> dict[int, EventType]:
     if isinstance(name, str):
-        base_name, _point, last = name.rpartition(".")
-        if last and _VERSION.fullmatch(last):
-            name = base_name
+        if name in EVENT_TYPES:
+            name = EVENT_TYPES[name].base_name
         if name in _VERSIONS:
             return _VERSIONS[name]
     raise ContractError(

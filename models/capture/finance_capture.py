@@ -87,12 +87,14 @@ class FinanceCapture(models.AbstractModel):
     _description = "Finance Event Capture"
 
     def _register_hook(self):
-        super()._register_hook()
+        result = super()._register_hook()
         apps.install(self.env.registry)
+        return result
 
     def _unregister_hook(self):
-        super()._unregister_hook()
+        result = super()._unregister_hook()
         apps.uninstall(self.env.registry)
+        return result
 
     # === NOTING === #
 
@@ -507,7 +509,9 @@ class FinanceCapture(models.AbstractModel):
         if not records:
             return []
         self.env.cr.flush()
-        records = records.sudo().with_context({}).exists()
+        # What is announced does not depend on whoever asks for it.
+        env = api.Environment(self.env.cr, SUPERUSER_ID, {})
+        records = records.with_env(env).exists()
         self.env.cr.execute(
             """
             SELECT res_id, company_id

@@ -4,6 +4,7 @@ Values are read from records and cleaned by the contracts; a missing value is le
 out, never guessed.
 """
 
+from collections import namedtuple
 from decimal import Decimal
 
 from ...contracts import money_string, quantity_string
@@ -52,9 +53,23 @@ def _party(partner_id, name, vat, reference, country):
     }
 
 
+# The values of a document's own row. Journal and currency are in memory after a
+# posting: joining them would only take PostgreSQL longer to plan.
+Head = namedtuple(
+    "Head",
+    "name ref state payment_state invoice_date date due_date untaxed tax total residual"
+    " payment_reference origin party",
+)
 _OBJECT_CASES = " ".join(f"WHEN '{kind}' THEN '{o}/'" for kind, o in OBJECTS.items())
 _FACTS = f"""
-    SELECT move.id, partner.id, partner.name, partner.vat, partner.ref, country.code,
+    SELECT move.id,
+           move.name, move.ref, move.state, move.payment_state,
+           move.invoice_date, move.date, move.invoice_date_due,
+           move.amount_untaxed, move.amount_tax,
+           move.amount_total, move.amount_residual,
+           move.payment_reference, move.invoice_origin,
+           partner.id, partner.name, partner.vat, partner.ref,
+           (SELECT code FROM res_country WHERE id = partner.country_id),
            EXISTS(SELECT FROM account_move reversal
                    WHERE reversal.reversed_entry_id = move.id),
            (SELECT max(event.sequence) FROM finance_event event
@@ -63,7 +78,6 @@ _FACTS = f"""
                AND event.company_id = move.company_id)
       FROM account_move move
       LEFT JOIN res_partner partner ON partner.id = move.commercial_partner_id
-      LEFT JOIN res_country country ON country.id = partner.country_id
      WHERE move.id = ANY(%s)
 """  # noqa: S608 (the constants above)
 
@@ -75,30 +89,34 @@ def facts(moves):
     not its partner, and reading the whole partner would cost more than all the
     rest. Everything is flushed when this is called.
 
-    :return: dict with ``parties`` {partner id: Counterparty}, ``reversed``, the ids
-        of moves which have been reversed, ``sequences`` {move id: sequence of its
-        last event} and ``told``, room for finished payloads
+    :return: dict with ``heads`` {move id: :class:`Head`}, ``reversed``, the ids of
+        moves which have been reversed, ``sequences`` {move id: sequence of its last
+        event}, ``told``, room for finished payloads, and ``memo`` for what recurs
     """
     moves.env.cr.execute(_FACTS, [list(moves._ids)])
-    parties, reversed_ids, sequences = {}, set(), {}
-    for (
-        move_id,
-        partner_id,
-        *partner,
-        is_reversed,
-        sequence,
-    ) in moves.env.cr.fetchall():
-        if partner_id and partner_id not in parties:
-            parties[partner_id] = _party(partner_id, *partner)
+    heads, parties, reversed_ids, sequences = {}, {}, set(), {}
+    for move_id, *row in moves.env.cr.fetchall():
+        *head, partner_id, name, vat, reference, country, is_reversed, sequence = row
+        party = parties.get(partner_id)
+        if party is None and partner_id:
+            party = _party(partner_id, name, vat, reference, country)
+            parties[partner_id] = party
+        heads[move_id] = Head(*head, party)
         if is_reversed:
             reversed_ids.add(move_id)
         sequences[move_id] = sequence or 0
     return {
-        "parties": parties,
+        "heads": heads,
         "reversed": reversed_ids,
         "sequences": sequences,
         "told": {},
+        "memo": {},
     }
+
+
+def _facts_of(move):
+    move.env.flush_all()
+    return facts(move)
 
 
 def document(move, known=None):
@@ -106,41 +124,41 @@ def document(move, known=None):
 
     :param dict known: as ``facts`` returns it for this move, among others
     """
-    known = known or facts(move)
-    currency = move.currency_id
-    digits = currency.decimal_places
+    known = known or _facts_of(move)
+    head, memo = known["heads"][move.id], known["memo"]
+    currency, digits = _once(memo, move.currency_id, _currency)
     company = move.company_id
     account_code = move.env["account.account"]._finance_code
     return {
         "id": str(move.id),
         "document_type": OBJECTS[move.move_type],
         "direction": "inbound" if move.move_type in SALES else "outbound",
-        "state": STATES.get(move.state, move.state),
-        "payment_state": move.payment_state,
-        "number": move.name or None,
-        "reference": move.ref or None,
-        "counterparty": known["parties"].get(move.commercial_partner_id.id),
+        "state": STATES.get(head.state, head.state),
+        "payment_state": head.payment_state,
+        "number": head.name or None,
+        "reference": head.ref or None,
+        "counterparty": head.party,
         "legal_entity": legal_entity(company),
-        "invoice_date": _date(move.invoice_date),
-        "accounting_date": _date(move.date),
-        "due_date": _date(move.invoice_date_due),
-        "currency": currency.name,
-        "untaxed_amount": money_string(move.amount_untaxed, digits),
-        "tax_amount": money_string(move.amount_tax, digits),
-        "total_amount": money_string(move.amount_total, digits),
-        "residual_amount": money_string(move.amount_residual, digits),
-        "payment_reference": move.payment_reference or None,
-        "origin": move.invoice_origin or None,
-        "journal_code": move.journal_id.code or None,
-        "taxes": _taxes(move, digits),
+        "invoice_date": _date(head.invoice_date),
+        "accounting_date": _date(head.date),
+        "due_date": _date(head.due_date),
+        "currency": currency,
+        "untaxed_amount": money_string(head.untaxed, digits),
+        "tax_amount": money_string(head.tax, digits),
+        "total_amount": money_string(head.total, digits),
+        "residual_amount": money_string(head.residual, digits),
+        "payment_reference": head.payment_reference or None,
+        "origin": head.origin or None,
+        "journal_code": _once(memo, move.journal_id, _code),
+        "taxes": _taxes(move, digits, memo),
         "lines": [
-            _line(line, digits, account_code, company.id)
+            _line(line, digits, account_code, company.id, memo)
             for line in move.line_ids
             if line.display_type == "product"
         ],
         # A document of which nothing is paid has no payment to tell of.
         "payments": []
-        if move.payment_state == "not_paid"
+        if head.payment_state == "not_paid"
         else [
             {
                 "id": str(payment.id),
@@ -186,7 +204,7 @@ def journal_entry(move, known=None):
 
     :param dict known: as ``facts`` returns it for this move, among others
     """
-    known = known or facts(move)
+    known = known or _facts_of(move)
     currency = move.company_currency_id
     lines = move.line_ids.filtered(lambda line: line.display_type not in HEADINGS)
     return {
@@ -383,22 +401,42 @@ def _statement_gaps(statement, digits):
     return gaps
 
 
-def _line(line, digits, account_code, company_id):
+def _line(line, digits, account_code, company_id, memo):
     product, unit = line.product_id, line.product_uom_id
     return {
         "id": str(line.id),
         "description": line.name or None,
         "product": (product.default_code or product.name or None) if product else None,
         "quantity": quantity_string(line.quantity),
-        "unit": unit.name if unit else None,
+        "unit": _once(memo, unit, _name) if unit else None,
         "unit_price": quantity_string(line.price_unit),
         "discount": quantity_string(line.discount) if line.discount else None,
         "account_code": account_code(line.account_id.id, company_id),
         "amount": money_string(line.price_subtotal, digits),
         "tax_amount": money_string(line.price_total - line.price_subtotal, digits),
-        "taxes": [_tax(tax) for tax in line.tax_ids],
+        "taxes": [_once(memo, tax, _tax) for tax in line.tax_ids],
         "analytic": _analytic(line),
     }
+
+
+def _once(memo, record, build):
+    """Return ``build(record)``, which is the same for all documents of a batch."""
+    value = memo.get(record)
+    if value is None:
+        value = memo[record] = build(record)
+    return value
+
+
+def _name(record):
+    return record.name or None
+
+
+def _code(record):
+    return record.code or None
+
+
+def _currency(record):
+    return record.name, record.decimal_places
 
 
 def _tax(tax):
@@ -415,7 +453,7 @@ def _tax(tax):
     }
 
 
-def _taxes(move, digits):
+def _taxes(move, digits, memo):
     """Return each tax of a document with base and amount, in its currency.
 
     They are summed up from the entry's lines: a tax stands on the lines it is
@@ -434,7 +472,7 @@ def _taxes(move, digits):
             sums.setdefault(line.tax_line_id, [0.0, 0.0])[1] += amount
     return [
         {
-            **_tax(tax),
+            **_once(memo, tax, _tax),
             "group": tax.tax_group_id.name or None,
             "base": money_string(base, digits),
             "amount": money_string(amount, digits),

@@ -26,6 +26,7 @@ class Subscriber(NamedTuple):
     :ivar realtime: whether an event is due at once, rather than collected for a batch
     :ivar version: of the contract in which it gets the event
     :ivar condition: on the content, None for none
+    :ivar pulled: whether its endpoint is a feed
     """
 
     subscription_id: int
@@ -35,6 +36,7 @@ class Subscriber(NamedTuple):
     version: int
     condition: Filter | None
     connector_id: int
+    pulled: bool
 
 
 class FinanceSubscription(models.Model):
@@ -362,6 +364,7 @@ class FinanceSubscription(models.Model):
                     chosen,
                     subscription._filter(),
                     subscription.connector_id.id,
+                    subscription.endpoint_id.transport == "feed",
                 ),
             )
         return tuple(routes.values())

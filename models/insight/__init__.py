@@ -1,4 +1,5 @@
 from . import finance_trace_step
+from . import finance_event_type
 from . import finance_endpoint
 from . import finance_connector
 from . import finance_endpoint_health

@@ -15,30 +15,37 @@ from .. import clock, constants
 from .body import EVENT_SQL
 
 # Endpoints of live connectors which have something for a lane. Feeds are fetched, not
-# sent to.
+# sent to. Each look is for the first row of an index: written as EXISTS below an OR,
+# the planner would read whole tables for an endpoint that has nothing.
 BUSY_ENDPOINTS = """
-    SELECT n.id
+    SELECT n.id,
+           -- When anything was changed that a route is made of.
+           greatest(n.write_date, c.write_date, (
+               SELECT max(x.write_date) FROM finance_credential x
+                WHERE x.id IN (n.credential_id, n.auth_credential_id,
+                               n.client_certificate_id))) AS changed_at
       FROM finance_endpoint n
       JOIN finance_connector c ON c.id = n.connector_id
      WHERE n.state = 'live' AND c.state = 'live' AND n.transport <> 'feed'
-       AND (EXISTS (
-                SELECT 1 FROM finance_delivery d
-                 WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
-                   AND d.state = 'waiting' AND d.due_at <= %(now)s)
-            OR EXISTS (
-                SELECT 1 FROM finance_batch b
-                 WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
-                   AND b.state = 'waiting' AND b.due_at <= %(now)s)
-            OR EXISTS (
-                SELECT 1 FROM finance_subscription s
-                 WHERE s.endpoint_id = n.id AND s.lane = %(lane)s
-                   AND s.delivery_mode <> 'realtime'
-                   AND (s.delivery_mode = 'micro_batch' OR s.file_next_at <= %(now)s)
-                   AND (s.delivery_mode = 'batch_file' AND s.active
-                        OR EXISTS (
-                            SELECT 1 FROM finance_delivery d
-                             WHERE d.subscription_id = s.id AND d.state = 'waiting'
-                               AND d.due_at IS NULL AND d.batch_id IS NULL))))
+       AND COALESCE(
+           (SELECT d.id FROM finance_delivery d
+             WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
+               AND d.state = 'waiting' AND d.due_at <= %(now)s
+             ORDER BY d.due_at, d.id LIMIT 1),
+           (SELECT b.id FROM finance_batch b
+             WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
+               AND b.state = 'waiting' AND b.due_at <= %(now)s
+             ORDER BY b.due_at LIMIT 1),
+           (SELECT s.id FROM finance_subscription s
+             WHERE s.endpoint_id = n.id AND s.lane = %(lane)s
+               AND s.delivery_mode <> 'realtime'
+               AND (s.delivery_mode = 'micro_batch' OR s.file_next_at <= %(now)s)
+               AND (s.delivery_mode = 'batch_file' AND s.active
+                    OR (SELECT d.id FROM finance_delivery d
+                         WHERE d.subscription_id = s.id AND d.state = 'waiting'
+                           AND d.due_at IS NULL AND d.batch_id IS NULL
+                         ORDER BY d.id LIMIT 1) IS NOT NULL)
+             LIMIT 1)) IS NOT NULL
 """
 
 CLAIM = f"""
@@ -91,6 +98,9 @@ CLAIM = f"""
 
 # Before everything: where a claim of an endpoint begins.
 BEGINNING = (datetime(1970, 1, 1), 0)  # noqa: DTZ001 (as Odoo stores times)
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -184,3 +194,35 @@ def _postpone(cr, rows, now):
             template="(%s, %s::timestamp)",
             page_size=len(later),
         )
+
+
+def next_due(cr, lane, now):
+    """Return when a delivery or a batch of the lane is due next, if that is soon."""
+    cr.execute(
+        """
+        SELECT min(due.at)
+          FROM finance_endpoint n
+          JOIN finance_connector c ON c.id = n.connector_id AND c.state = 'live'
+         CROSS JOIN LATERAL (
+            (SELECT d.due_at AS at
+               FROM finance_delivery d
+              WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
+                AND d.state = 'waiting'
+                AND d.due_at > %(now)s AND d.due_at <= %(horizon)s
+              ORDER BY d.due_at
+              LIMIT 1)
+            UNION ALL
+            (SELECT b.due_at
+               FROM finance_batch b
+              WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
+                AND b.state = 'waiting'
+                AND b.due_at > %(now)s AND b.due_at <= %(horizon)s
+              ORDER BY b.due_at
+              LIMIT 1)
+         ) due
+         WHERE n.state = 'live' AND n.transport <> 'feed'
+        """,
+        {"lane": lane, "now": now, "horizon": now + constants.WAKE_HORIZON},
+    )
+    (moment,) = cr.fetchone()
+    return moment

@@ -27,8 +27,17 @@ from ...transport.engine import Claim, Engine, Parcel, Result
 from .. import clock, constants
 from ..networks import allowed_networks
 from . import batching, body, recording
-from .claiming import BUSY_ENDPOINTS, Position, claim_rows
-from .routes import Route, load_gates, load_route, stamp, update_gates
+from .claiming import BUSY_ENDPOINTS, Position, claim_rows, next_due
+from .reporting import Report
+from .routes import (
+    Route,
+    keep,
+    load_gates,
+    load_route,
+    recall,
+    stamp,
+    update_gates,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -144,7 +153,7 @@ class Dispatcher:
         """
         now = clock.now()
         with self._registry.cursor() as cr:
-            due = _next_due(cr, self._lane, clock.naive(now))
+            due = self._next_due(cr, clock.naive(now))
         moments = [moment for moment in due if moment is not None]
         moments += [clock.naive(moment) for moment in self._token_at.values()]
         for route in self._routes.values():
@@ -199,8 +208,8 @@ class Dispatcher:
         self._looked_at = now
         cr = self._lock_cr
         cr.execute(BUSY_ENDPOINTS, {"lane": self._lane, "now": clock.naive(now)})
-        wanted = [row[0] for row in cr.fetchall() if row[0] not in self._routes]
-        mine = []
+        wanted = {row[0]: row[1] for row in cr.fetchall() if row[0] not in self._routes}
+        mine, known = [], {}
         for endpoint_id in wanted:
             cr.execute(
                 "SELECT pg_try_advisory_lock(%s, %s)", [self._lock_class, endpoint_id]
@@ -208,28 +217,55 @@ class Dispatcher:
             if cr.fetchone()[0]:
                 mine.append(endpoint_id)
                 self._locked.add(endpoint_id)
+        if mine:
+            self._batching |= batching.endpoints(cr, self._lane, mine)
+            known = self._known_routes(cr, mine, wanted, now)
         # A cursor of this run's own, not the job's.
         cr.commit()  # pylint: disable=invalid-commit
         if self._routes:
             # What other lanes learned of them: that they rest, or work again.
             self._in_transaction(self._update_gates)
-        if mine:
+        self._routes.update(known)
+        unknown = [endpoint_id for endpoint_id in mine if endpoint_id not in known]
+        if unknown:
             self._unlock(
-                self._in_transaction(lambda cr: self._load_routes(cr, mine)),
+                self._in_transaction(
+                    lambda cr: self._load_routes(cr, unknown, wanted, now)
+                )
             )
             cr.commit()  # pylint: disable=invalid-commit
-            self._batching |= self._in_transaction(
-                lambda cr: batching.endpoints(cr, self._lane, mine)
-            )
 
-    def _load_routes(self, cr, endpoint_ids):
+    def _known_routes(self, cr, endpoint_ids, changed_at, now):
+        """Return the routes that this process has kept, with the gates of today."""
+        kept = {
+            endpoint_id: route
+            for endpoint_id in endpoint_ids
+            if self._keeps_routes
+            and (
+                route := recall((cr.dbname, endpoint_id), changed_at[endpoint_id], now)
+            )
+        }
+        gates = load_gates(cr, list(kept)) if kept else {}
+        return {
+            endpoint_id: route.through(gates[endpoint_id])
+            for endpoint_id, route in kept.items()
+        }
+
+    @property
+    def _keeps_routes(self):
+        # A cursor that is shared never commits, and so does not tell what changed.
+        return self._threads
+
+    def _load_routes(self, cr, endpoint_ids, changed_at, now):
         """Load endpoints; return those that can't be used, which are suspended."""
         env = api.Environment(cr, SUPERUSER_ID, {})
         gates = load_gates(cr, endpoint_ids)
         unusable = []
         for endpoint in env["finance.endpoint"].browse(endpoint_ids):
             try:
-                self._routes[endpoint.id] = load_route(endpoint, gates[endpoint.id])
+                route = load_route(endpoint, gates[endpoint.id])
+                self._routes[endpoint.id] = route
+                keep((cr.dbname, endpoint.id), changed_at[endpoint.id], now, route)
             except psycopg2.Error:
                 raise
             except Exception as error:
@@ -345,12 +381,19 @@ class Dispatcher:
         if not found:
             due = [
                 (moment.replace(tzinfo=timezone.utc) - now).total_seconds()
-                for moment in _next_due(cr, self._lane, clock.naive(now))
+                for moment in self._next_due(cr, clock.naive(now))
                 if moment
             ]
             again += due
         claimed.claim.again_in = _soonest(again)
         return claimed
+
+    def _next_due(self, cr, now):
+        """Return when a row is due next, and when a batch is to be formed next."""
+        return (
+            next_due(cr, self._lane, now),
+            batching.next_form(cr, self._lane, now),
+        )
 
     def _rewind(self, room, positions, now):
         """Begin anew where a claim had gone on; return whether there was any."""
@@ -589,7 +632,7 @@ class Dispatcher:
 
     def _record_in(self, cr, now, results, gates):
         naive = clock.naive(now)
-        report = _Report()
+        report = Report()
         attempts, delivered, failed, batches = [], [], [], []
         pulses = defaultdict(lambda: [0, 0, 0, 0.0])
         for result in results:
@@ -656,8 +699,7 @@ class Dispatcher:
             env["finance.delivery"]._wake_after_commit()
         if batches:
             batching.record(env, batches, naive)
-        if report.dead or report.gone or report.solved:
-            self._report(env, report)
+        report.tell(env)
         env.flush_all()
 
     def _judge(self, route, ticket, outcome, now):
@@ -686,51 +728,6 @@ class Dispatcher:
                 gates[endpoint_id] = gate
         return gates
 
-    def _report(self, env, report):
-        """Open and resolve the exceptions of recorded rows."""
-        exceptions = env["finance.exception"]
-        by_endpoint = defaultdict(list)
-        for ticket, cause in report.dead:
-            by_endpoint[ticket.endpoint_id].append((ticket, cause))
-        for endpoint_id, tickets in by_endpoint.items():
-            endpoint = env["finance.endpoint"].browse(endpoint_id)
-            ticket, cause = tickets[-1]
-            exception = exceptions._open(
-                "T-DEADLETTER",
-                company=endpoint.company_id,
-                record=endpoint,
-                connector=endpoint.connector_id,
-                fingerprint=f"endpoint:{endpoint_id}:dead",
-                summary=env._(
-                    "%(endpoint)s does not take our events (last: %(label)s)",
-                    endpoint=endpoint.name,
-                    label=ticket.label,
-                ),
-                cause=cause,
-                occurrences=sum(ticket.events for ticket, _cause in tickets),
-            )
-            batches = [ticket.batch_id for ticket, _c in tickets if ticket.batch_id]
-            env["finance.batch"].browse(batches).write({"exception_id": exception.id})
-            deliveries = env["finance.delivery"].browse(
-                [ticket.delivery_id for ticket, _c in tickets if ticket.delivery_id]
-            ) | env["finance.delivery"].search([("batch_id", "in", batches)])
-            deliveries.write({"exception_id": exception.id})
-            endpoint._announce("delivery_exhausted", cause, deliveries)
-        for endpoint_id, cause in report.gone.items():
-            endpoint = env["finance.endpoint"].browse(endpoint_id)
-            endpoint._suspend(cause)
-            exceptions._open(
-                "T-GONE",
-                company=endpoint.company_id,
-                record=endpoint,
-                connector=endpoint.connector_id,
-                fingerprint=f"endpoint:{endpoint_id}:gone",
-                summary=env._("%s is gone and was suspended", endpoint.name),
-                cause=cause,
-            )
-        if report.solved:
-            exceptions.browse(report.solved)._resolve_if_done(env._("Delivered"))
-
     # === TRANSACTIONS === #
 
     def _in_transaction(self, work):
@@ -752,32 +749,6 @@ class Dispatcher:
         return None
 
 
-@dataclass(slots=True)
-class _Report:
-    """What recorded results mean for people and for the endpoints' health."""
-
-    dead: list[tuple[Ticket, str]] = field(default_factory=list)
-    gone: dict[int, str] = field(default_factory=dict)
-    solved: set[int] = field(default_factory=set)
-    health: dict[int, tuple[bool, str | None]] = field(default_factory=dict)
-
-    def success(self, ticket):
-        error = self.health.get(ticket.endpoint_id, (True, None))[1]
-        self.health[ticket.endpoint_id] = (True, error)
-        if ticket.exception_id:
-            self.solved.add(ticket.exception_id)
-
-    def failure(self, ticket, decision, cause):
-        if decision.counts_as_attempt:
-            self.health[ticket.endpoint_id] = (False, cause)
-        else:
-            self.health.setdefault(ticket.endpoint_id, (False, None))
-        if decision.kind == "dead":
-            self.dead.append((ticket, cause))
-        elif decision.kind == "gone":
-            self.gone[ticket.endpoint_id] = cause
-
-
 def _failure(row_id, outcome, decision, cause):
     return (
         row_id,
@@ -794,35 +765,3 @@ def _soonest(seconds):
     """Return the least of some seconds from now, None when there are none."""
     known = [max(value, 0.0) for value in seconds if value is not None]
     return min(known, default=None)
-
-
-def _next_due(cr, lane, now):
-    """Return when a delivery and a batch of the lane are due next, soon."""
-    cr.execute(
-        """
-        SELECT min(due.at)
-          FROM finance_endpoint n
-          JOIN finance_connector c ON c.id = n.connector_id AND c.state = 'live'
-         CROSS JOIN LATERAL (
-            (SELECT d.due_at AS at
-               FROM finance_delivery d
-              WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
-                AND d.state = 'waiting'
-                AND d.due_at > %(now)s AND d.due_at <= %(horizon)s
-              ORDER BY d.due_at
-              LIMIT 1)
-            UNION ALL
-            (SELECT b.due_at
-               FROM finance_batch b
-              WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
-                AND b.state = 'waiting'
-                AND b.due_at > %(now)s AND b.due_at <= %(horizon)s
-              ORDER BY b.due_at
-              LIMIT 1)
-         ) due
-         WHERE n.state = 'live' AND n.transport <> 'feed'
-        """,
-        {"lane": lane, "now": now, "horizon": now + constants.WAKE_HORIZON},
-    )
-    (moment,) = cr.fetchone()
-    return (moment, batching.next_form(cr, lane, now))

@@ -104,7 +104,8 @@ class FinanceDelivery(models.Model):
     )
     # What a batch is made of: collected, without a time of its own.
     _collect_idx = models.Index(
-        "(subscription_id, id) WHERE state = 'waiting' AND due_at IS NULL"
+        "(subscription_id, id)"
+        " WHERE state = 'waiting' AND due_at IS NULL AND batch_id IS NULL"
     )
     # Who goes before whom in one document.
     _order_idx = models.Index(
@@ -326,6 +327,7 @@ class FinanceDelivery(models.Model):
                         now if subscriber.realtime else None,
                         0,
                         0,
+                        subscriber.pulled,
                     )
                 )
         if not deliveries:
@@ -335,7 +337,8 @@ class FinanceDelivery(models.Model):
             """
             INSERT INTO finance_delivery (
                 event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, lane, version, created_at, due_at, attempt_count, throttle_count
+                state, lane, version, created_at, due_at, attempt_count,
+                throttle_count, pulled
             ) VALUES %s
             """,
             deliveries,

@@ -208,6 +208,7 @@ class FinanceFeed(models.Model):
                 SELECT id, row_number() OVER (ORDER BY id) AS number
                   FROM finance_delivery
                  WHERE endpoint_id = %(endpoint)s
+                   AND pulled
                    AND state = 'waiting'
                    AND feed_position IS NULL
                  ORDER BY id
@@ -279,9 +280,12 @@ class FinanceFeed(models.Model):
 class FinanceDelivery(models.Model):
     _inherit = "finance.delivery"
 
-    # What has no place in a feed yet. (Others pass through it on their way.)
+    # Whether its endpoint is a feed: so that what is sent stays out of the index below.
+    pulled = fields.Boolean(readonly=True)
+
+    # What has no place in a feed yet.
     _unordered_idx = models.Index(
-        "(endpoint_id, id) WHERE state = 'waiting' AND feed_position IS NULL"
+        "(endpoint_id, id) WHERE pulled AND state = 'waiting' AND feed_position IS NULL"
     )
 
     def _rearm(self):

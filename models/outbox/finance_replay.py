@@ -1237,6 +1237,7 @@ class FinanceReplay(models.Model):
                     due_at,
                     0,
                     0,
+                    subscriber.pulled,
                     self.id,
                     pair.exception_id if given_up else None,
                 )
@@ -1271,7 +1272,7 @@ class FinanceReplay(models.Model):
                 INSERT INTO finance_delivery (
                     event_id, endpoint_id, subscription_id, company_id, aggregate,
                     state, lane, version, created_at, due_at, attempt_count,
-                    throttle_count, replay_id, exception_id
+                    throttle_count, pulled, replay_id, exception_id
                 ) VALUES %s
                 """,
                 new,

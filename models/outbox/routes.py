@@ -1,6 +1,6 @@
 """An endpoint as a dispatcher needs it: everything at hand, nothing left to look up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -11,7 +11,6 @@ from ...transport import (
     BREAKER_WINDOW_SECONDS,
     HALF_OPEN,
     OPEN,
-    Authenticator,
     Breaker,
     Gate,
     QuietWindow,
@@ -23,7 +22,6 @@ from ...transport.amqp_sender import AmqpOptions
 from ...transport.engine import Destination
 from ...transport.http import HttpOptions
 from .. import clock, constants
-from .. import proxy as server_proxy
 
 USER_AGENT = "finance-hub/1"
 
@@ -49,6 +47,32 @@ class Route:
     def quiet_until(self, now: datetime) -> datetime | None:
         """Return when the endpoint's quiet window ends, None outside of one."""
         return quiet_until(self.quiet, now, self.zone) if self.quiet else None
+
+    def through(self, gate: Gate) -> "Route":
+        """Return the same route through another gate."""
+        return replace(self, destination=replace(self.destination, gate=gate))
+
+
+# What a server process keeps of routes between runs: loading one reads several records
+# and decrypts its secrets. (database, endpoint id) → (changed at, loaded at, route).
+_kept: dict[tuple[str, int], tuple[datetime, datetime, Route]] = {}
+
+
+def recall(key, changed_at: datetime, now: datetime) -> Route | None:
+    """Return a route that was kept, unless it was changed since or is too old."""
+    found = _kept.get(key)
+    if found is None:
+        return None
+    stamped, loaded_at, route = found
+    fresh = timedelta() <= now - loaded_at < constants.ROUTE_KEPT
+    return route if stamped == changed_at and fresh else None
+
+
+def keep(key, changed_at: datetime, now: datetime, route: Route) -> None:
+    """Keep a route for the runs to come."""
+    if len(_kept) >= constants.ROUTES_KEPT:
+        _kept.clear()
+    _kept[key] = (changed_at, now, route)
 
 
 def load_route(endpoint, gate: Gate | None = None) -> Route:
@@ -90,37 +114,14 @@ def zone_named(name: str) -> tzinfo:
 
 
 def _https(endpoint) -> HttpOptions:
-    proxy = server_proxy.proxy() if endpoint.use_proxy else None
     return HttpOptions(
         url=endpoint.url,
         headers={"User-Agent": USER_AGENT},
         signer=endpoint.credential_id._signer(),
-        authenticator=_authenticator(endpoint, proxy),
+        authenticator=endpoint._authenticator(),
         ssl_context=endpoint._ssl_context(),
-        proxy=proxy,
+        proxy=endpoint._proxy(),
     )
-
-
-def _authenticator(endpoint, proxy):
-    """Return what gets access; kept between runs, so that a token is, too."""
-    credential = endpoint.auth_credential_id
-    if not credential:
-        return None
-    key = (
-        endpoint.env.cr.dbname,
-        credential.id,
-        credential.write_date,
-        proxy,
-        endpoint.ca_pem,
-    )
-    if key not in _authenticators:
-        if len(_authenticators) >= constants.AUTHENTICATORS_KEPT:
-            _authenticators.clear()
-        _authenticators[key] = credential._authenticator(proxy, endpoint.ca_pem or None)
-    return _authenticators[key]
-
-
-_authenticators: dict[tuple, Authenticator] = {}
 
 
 def _amqp(endpoint) -> AmqpOptions:

@@ -10,10 +10,13 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from .cluster import Cluster
@@ -31,6 +34,12 @@ _LOG_LINE = re.compile(
     r"(?P<level>[A-Z]+) (?P<database>\S+) (?P<logger>\S+): (?P<message>.*)$"
 )
 _RESULT = re.compile(r"(\d+) failed, (\d+) error\(s\) of (\d+) tests")
+_TEST = re.compile(r"^    def test_", re.MULTILINE)
+#: Apps that the addon knows and does not need, and the tests of what it does with them.
+APPS = ("purchase", "hr_expense")
+APPS_TAG = "finance_hub_apps"
+#: Parts that run at a time: for two cores.
+AT_ONCE = 2
 _SKIPPED = re.compile(r"skipped ")
 _NOTES_SHOWN = 20
 _FAILURES_SHOWN = 30
@@ -67,24 +76,65 @@ def test(settings: Settings, parts: Sequence[str] | None, tags: str | None) -> i
 
 
 def _run(settings: Settings, wanted: Sequence[str], tags: str) -> list[Result]:
-    """Run the wanted parts one after the other."""
-    runs = {
-        "pure": lambda: _pure(settings),
-        "odoo": lambda: _odoo(settings, tags),
-        "system": lambda: _system(settings),
-    }
-    results = []
-    for part in wanted:
+    """Run the wanted parts, two at a time: most of each is one busy process."""
+    runs: list[tuple[str, Callable[[], Result]]] = []
+    if "odoo" in wanted:
+        shards = _shards(settings) if tags == f"/{ADDON}" else [tags]
+        for number, shard in enumerate(shards):
+            runs.append(("odoo", partial(_odoo, settings, shard, number)))
+        if tags == f"/{ADDON}":
+            runs.append(("odoo", partial(_odoo, settings, APPS_TAG, AT_ONCE, APPS)))
+    if "pure" in wanted:
+        runs.append(("pure", partial(_pure, settings)))
+    if "system" in wanted:
+        runs.append(("system", partial(_system, settings)))
+
+    def run(part: str, work: Callable[[], Result]) -> Result:
         start = time.monotonic()
         try:
-            result = runs[part]()
+            result = work()
         except HubError as error:
             result = Result(part, failed=1, problems=[str(error)])
         result.seconds = time.monotonic() - start
         for problem in result.problems:
             say(problem)
-        results.append(result)
-    return results
+        return result
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(lambda entry: run(*entry), runs))
+    return [_together(results, part) for part in PARTS if part in wanted]
+
+
+def _together(results: list[Result], part: str) -> Result:
+    """Add up the shards of a part."""
+    mine = [result for result in results if result.part == part]
+    return Result(
+        part,
+        sum(result.passed for result in mine),
+        sum(result.failed for result in mine),
+        sum(result.skipped for result in mine),
+        max((result.seconds for result in mine), default=0.0),
+    )
+
+
+def _shards(settings: Settings) -> list[str]:
+    """Share the test files out over as many runs of Odoo as there are at once.
+
+    By their number of tests, the longest first: that is near enough.
+    """
+    sizes = {
+        path.name: len(_TEST.findall(path.read_text()))
+        for path in sorted((settings.root / "tests").glob("test_*.py"))
+    }
+    shards: list[list[str]] = [[] for _number in range(AT_ONCE)]
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        smallest = min(shards, key=lambda shard: sum(sizes[other] for other in shard))
+        smallest.append(name)
+    return [
+        ",".join(f"/{ADDON}/tests/{name}" for name in sorted(shard))
+        for shard in shards
+        if shard
+    ]
 
 
 def _conclude(results: list[Result]) -> int:
@@ -134,14 +184,20 @@ def _pytest(settings: Settings, part: str, folder: Path, **env: str) -> Result:
         *settings.pytest_args,
         str(folder),
     ]
-    with step(f"Tests: {part}"):
+    # Into a file, and shown when it is done: another part runs beside it.
+    log = settings.logs / f"pytest-{part}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with step(f"Tests: {part}"), log.open("wb") as stream:
         code = subprocess.run(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env},
             check=False,
         ).returncode
+    say(log.read_text(errors="replace"))
     if report.exists():
         for suite in ElementTree.parse(report).getroot().iter("testsuite"):
             total = int(suite.get("tests", 0))
@@ -165,13 +221,19 @@ def _system(settings: Settings) -> Result:
 
 
 # === ODOO === #
-def test_role(settings: Settings) -> OdooRole:
-    """The Odoo of its own test runner: one threaded process, no runner of jobs."""
+# A template that is being copied can't be copied a second time.
+_copying = threading.Lock()
+
+
+def test_role(settings: Settings, number: int = 0) -> OdooRole:
+    """An Odoo of its own test runner: one threaded process, no runner of jobs."""
+    suffix = f"-{number + 1}" if number else ""
     return OdooRole(
         settings,
-        "test",
-        TEST_DATABASE,
-        settings.test_port,
+        f"test{suffix}",
+        f"{TEST_DATABASE}{suffix.replace('-', '_')}",
+        # A role takes its port and the next two.
+        settings.test_port + 3 * number,
         "HUB_TEST_PORT",
         workers=0,
         extra={"max_cron_threads": "0"},
@@ -179,26 +241,34 @@ def test_role(settings: Settings) -> OdooRole:
     )
 
 
-def _odoo(settings: Settings, tags: str) -> Result:
-    """Install the addon on a fresh copy of the template and run its tests."""
+def _odoo(
+    settings: Settings, tags: str, number: int = 0, apps: Sequence[str] = ()
+) -> Result:
+    """Install the addon on a fresh copy of the template and run its tests.
+
+    :param number: of the run; each has its database and ports
+    :param apps: other apps to install beside it
+    """
     result = Result("odoo")
     if not (settings.root / "__manifest__.py").exists():
         note("odoo: there is no __manifest__.py yet")
         return result
-    role = test_role(settings)
+    role = test_role(settings, number)
     require_port(role.port, role.port_variable, "Odoo's own tests")
     databases = Databases(settings)
-    template = databases.platform_template(demo=False, chart=False)
+    with _copying:
+        template = databases.platform_template(demo=False, chart=False)
     with step(f"Tests: odoo ({tags})"):
-        databases.copy(template, role.database, role)
-        log = settings.logs / "odoo-test.log"
+        with _copying:
+            databases.copy(template, role.database, role)
+        log = settings.logs / f"odoo-{role.name}.log"
         command = role.odoo.command(
             "-c",
             role.write_config(),
             "-d",
             role.database,
             "--init",
-            ADDON,
+            ",".join((ADDON, *apps)),
             "--test-tags",
             tags,
             "--stop-after-init",
@@ -284,7 +354,8 @@ def read_odoo_log(log: Path, code: int, result: Result) -> None:
 
 
 def stop_tests(settings: Settings) -> None:
-    """Drop the test database; the templates stay."""
-    role = test_role(settings)
+    """Drop the test databases; the templates stay."""
     if Cluster(settings).running():
-        Databases(settings).drop(role.database, role)
+        for number in range(AT_ONCE + 1):
+            role = test_role(settings, number)
+            Databases(settings).drop(role.database, role)

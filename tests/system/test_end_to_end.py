@@ -44,10 +44,16 @@ def invoices(desk: Desk, number: int, label: str) -> list[dict]:
     return api.read("account.move", [("id", "in", ids)], fields)
 
 
-def undelivered(hub) -> int:
-    return hub.value(
-        "SELECT count(*) FROM finance_delivery WHERE state NOT IN "
-        "('delivered', 'cancelled')"
+def undelivered(hub) -> list[dict]:
+    """What is on its way to the warehouse still, or was given up."""
+    return hub.sql(
+        "SELECT e.type, e.label, d.state, d.due_at, d.attempt_count, d.last_error "
+        "FROM finance_delivery d JOIN finance_event e ON e.id = d.event_id "
+        "JOIN finance_endpoint n ON n.id = d.endpoint_id "
+        "JOIN finance_connector c ON c.id = n.connector_id "
+        "WHERE d.state NOT IN ('delivered', 'cancelled') AND c.code = %s "
+        "ORDER BY d.id",
+        [WAREHOUSE],
     )
 
 
@@ -210,7 +216,7 @@ def test_sigkill_in_the_middle_of_a_drain(desk, hub, receiver):
     assert hub.wait_until(
         lambda: subjects(receiver, POSTED) >= expected, timeout=150
     ), f"{len(expected - subjects(receiver, POSTED))} events are lost"
-    assert hub.wait_until(lambda: undelivered(hub) == 0)
+    assert hub.wait_until(lambda: not undelivered(hub)), undelivered(hub)
     ids = hub.value(
         "SELECT count(DISTINCT event_id) FROM finance_event WHERE type = %s "
         "AND subject = ANY(%s)",

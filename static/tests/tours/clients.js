@@ -1,4 +1,14 @@
-import {choose, confirm, fill, noDialog, openRow, press, save, see, seeState} from "./utils";
+import {
+    choose,
+    confirm,
+    fill,
+    noDialog,
+    openRow,
+    press,
+    save,
+    see,
+    seeState,
+} from "./utils";
 import {registry} from "@web/core/registry";
 
 const tours = registry.category("web_tour.tours");

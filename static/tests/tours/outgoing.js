@@ -5,7 +5,7 @@ const tours = registry.category("web_tour.tours");
 
 tours.add("finance_hub_events", {
     steps: () => [
-        ...openRow("TOUR/2026/0001"),
+        ...openRow("Invoice posted"),
         see(".o_field_widget[name=type]:contains(finance.invoice.posted.v2)"),
         see(
             ".o_field_widget[name=delivery_ids] .o_data_row:contains(Tour Warehouse)",
