@@ -30,6 +30,14 @@ METADATA_MAX_COUNT = 50
 METADATA_KEY_MAX_LENGTH = 64
 METADATA_VALUE_MAX_LENGTH = 500
 
+# === COMMANDS === #
+
+#: Lines of a statement, settlement report or posting request, and bank accounts of a
+#: counterparty, in one command.
+STATEMENT_MAX_LINES = 50_000
+POSTING_MAX_LINES = 10_000
+PARTY_MAX_BANK_ACCOUNTS = 50
+
 # === ENVELOPE === #
 
 #: CloudEvents version spoken here.

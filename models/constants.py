@@ -113,6 +113,15 @@ PROCESS_BACKOFF = timedelta(seconds=10)
 # A refused call is counted on its exception at most this often per server process
 # and connector, so that a flood of bad signatures cannot fill the disk.
 REFUSAL_RECORD_INTERVAL = timedelta(seconds=10)
+# Messages and commands that a person can have tried again.
+RETRYABLE = ("failed", "waiting")
+# A command that waits for another is tried again after this, doubled each time.
+WAITING_RETRY = timedelta(minutes=1)
+WAITING_RETRY_MAX = timedelta(hours=1)
+# How long a command may wait for what it belongs to before a person is told.
+ORPHAN_GRACE = timedelta(minutes=10)
+# Waiting commands looked at in one run of the sweep.
+WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
 

@@ -105,11 +105,14 @@ def _command(envelope: Envelope, at: tuple) -> ParsedCommand:
     )
 
 
-def parse(headers: Mapping, body: bytes) -> list[ParsedCommand]:
+def parse(
+    headers: Mapping, body: bytes, options: Mapping[str, Any] | None = None
+) -> list[ParsedCommand]:
     """Return the commands of a request in the canonical format.
 
     :param headers: HTTP headers, names in any case.
     :param body: the raw body.
+    :param options: there are none.
     :raises ContractError: ``D-SCHEMA`` or ``D-VERSION``; its pointers lead into the
         body as it was sent. Nothing else is raised, whatever arrives.
     """

@@ -10,11 +10,14 @@ from .catalogue import (
 )
 from .command_type import CommandType
 from .payment import PaymentCaptured
+from .payout import PayoutLine, PayoutReleased
 
 __all__ = [
     "COMMAND_TYPES",
     "CommandType",
     "PaymentCaptured",
+    "PayoutLine",
+    "PayoutReleased",
     "business_key",
     "command_type",
     "json_schema",

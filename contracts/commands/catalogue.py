@@ -2,14 +2,33 @@
 """The catalogue of inbound commands. A new object is one file and one line here."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 from .. import constants as const
-from ..base import Contract, ContractError, validate
-from . import payment
+from ..base import Contract, ContractError, utc_text, validate
+from . import (
+    bank_statement,
+    counterparty,
+    credit,
+    decision,
+    payment,
+    payout,
+    posting,
+    tax,
+)
 from .command_type import CommandType
 
-_OBJECTS = (payment,)
+_OBJECTS = (
+    payment,
+    payout,
+    bank_statement,
+    posting,
+    counterparty,
+    credit,
+    decision,
+    tax,
+)
 
 #: Every command by its name, ``payment.captured``.
 COMMAND_TYPES: dict[str, CommandType] = {
@@ -66,8 +85,14 @@ def business_key(command: Contract) -> str:
     ``payment.captured:pay_3f9a``.
     """
     entry = _BY_MODEL[type(command)]
-    parts = [str(getattr(command, field)) for field in entry.business_key]
+    parts = [_key_part(getattr(command, field)) for field in entry.business_key]
     return ":".join((entry.name, *parts))
+
+
+def _key_part(value: Any) -> str:
+    if value is None:
+        return ""
+    return utc_text(value) if isinstance(value, datetime) else str(value)
 
 
 def json_schema(name: str) -> dict[str, Any]:

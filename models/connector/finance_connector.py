@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import is_html_empty
 
+from ...contracts import ContractError, validate
 from ...providers import ADAPTERS
 from .. import constants
 from ..access import create_guarded, refuse_fields, require_group
@@ -98,6 +99,11 @@ class FinanceConnector(models.Model):
         required=True,
         help="How messages from this system are understood.",
     )
+    adapter_options = fields.Json(
+        string="Format Settings (raw)",
+        copy=True,
+        help="Settings of the message format, as its contract says.",
+    )
     payment_journal_id = fields.Many2one(
         "account.journal",
         check_company=True,
@@ -158,6 +164,22 @@ class FinanceConnector(models.Model):
                         connector.code,
                     )
                 )
+
+    @api.constrains("adapter", "adapter_options")
+    def _check_adapter_options(self):
+        for connector in self:
+            model = ADAPTERS[connector.adapter].options_model
+            options = connector.adapter_options or {}
+            if not model:
+                if options:
+                    raise ValidationError(
+                        self.env._("This message format has no settings.")
+                    )
+                continue
+            try:
+                validate(model, options, self.env._("The format's settings"))
+            except ContractError as error:
+                raise ValidationError(error.describe()) from error
 
     # === CRUD === #
 

@@ -146,7 +146,7 @@ class FinanceException(models.Model):
             exception.message_id_ref = message or (command and command.message_id)
             exception.can_retry = bool(exception.is_open and exception._retryable())
             exception.can_correct = bool(
-                exception.is_open and command and command.state == "failed"
+                exception.is_open and command and command.state in constants.RETRYABLE
             )
 
     # === ACTIONS === #
@@ -331,7 +331,7 @@ class FinanceException(models.Model):
         self.ensure_one()
         record = self._record()
         if record._name in ("finance.command", "finance.message"):
-            found = [record.filtered(lambda r: r.state == "failed")]
+            found = [record.filtered(lambda r: r.state in constants.RETRYABLE)]
         else:
             # What left in a batch goes again as that batch: a file has its totals.
             deliveries = self.delivery_ids.filtered(

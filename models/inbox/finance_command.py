@@ -13,6 +13,9 @@ from .. import clock, constants
 from ..access import require_group
 from ..ledger.errors import CommandError
 
+# Where the content of a command says how much it is about.
+AMOUNT_FIELDS = ("amount", "gross", "net", "total_tax")
+
 
 class FinanceCommand(models.Model):
     """One canonical instruction out of a message."""
@@ -55,6 +58,15 @@ class FinanceCommand(models.Model):
     applied_at = fields.Datetime(readonly=True)
     error_code = fields.Char(readonly=True)
     error = fields.Text(string="Cause", readonly=True)
+    waits_for = fields.Char(
+        readonly=True, help="What has to be there before this can be applied."
+    )
+    waits_since = fields.Datetime(readonly=True)
+    wait_ends_at = fields.Datetime(
+        readonly=True, help="When a person is told that it still waits."
+    )
+    retry_at = fields.Datetime(readonly=True)
+    retry_count = fields.Integer(string="Tries While Waiting", readonly=True)
     correlation_id = fields.Char(readonly=True, index=True)
     causation_id = fields.Char(string="Caused By", readonly=True)
     corrected_from_id = fields.Many2one(
@@ -74,6 +86,8 @@ class FinanceCommand(models.Model):
         "(connector_id, type, business_key) WHERE state = 'applied'"
     )
     _received_idx = models.Index("(id) WHERE state = 'received'")
+    _waits_for_idx = models.Index("(waits_for) WHERE state = 'waiting'")
+    _retry_idx = models.Index("(retry_at) WHERE state = 'waiting'")
 
     # === COMPUTES === #
 
@@ -97,9 +111,11 @@ class FinanceCommand(models.Model):
         """Apply failed commands again, unchanged."""
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
-        commands = self.filtered(lambda command: command.state == "failed")
+        commands = self.filtered(lambda command: command.state in constants.RETRYABLE)
         if not commands:
-            raise UserError(self.env._("Only failed commands can be tried again."))
+            raise UserError(
+                self.env._("Only failed or waiting commands can be tried again.")
+            )
         commands.sudo()._resubmit()
         return True
 
@@ -107,8 +123,10 @@ class FinanceCommand(models.Model):
         """Open the form in which a failed command is corrected."""
         self.ensure_one()
         require_group(self.env, constants.GROUP_OPERATOR)
-        if self.state != "failed":
-            raise UserError(self.env._("Only a failed command can be corrected."))
+        if self.state not in constants.RETRYABLE:
+            raise UserError(
+                self.env._("Only a failed or waiting command can be corrected.")
+            )
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Correct & Resubmit"),
@@ -153,8 +171,10 @@ class FinanceCommand(models.Model):
         self.ensure_one()
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
-        if self.state != "failed":
-            raise UserError(self.env._("Only a failed command can be corrected."))
+        if self.state not in constants.RETRYABLE:
+            raise UserError(
+                self.env._("Only a failed or waiting command can be corrected.")
+            )
         try:
             parse_command(self.type, data)
         except ContractError as error:
@@ -230,6 +250,43 @@ class FinanceCommand(models.Model):
             return
         self._exceptions()._resolve(self.env._("Applied: %s", self.title))
 
+    @api.model
+    def _provide(self, key, company):
+        """Have the commands tried again that wait for ``key``.
+
+        Called by whatever made the thing, in its transaction.
+
+        :param str key: as in :class:`CommandWaits`
+        :param company: the ``res.company`` that has it
+        """
+        self.search(
+            [
+                ("state", "=", "waiting"),
+                ("waits_for", "=", key),
+                ("company_id", "=", company.id),
+            ]
+        )._resubmit()
+
+    @api.model
+    def _cron_waiting(self):
+        """Try waiting commands again, and tell of those that wait too long.
+
+        What a command waits for may have come in the very moment it began to wait,
+        unseen by both transactions; so nothing relies on being told.
+        """
+        now = clock.naive_now()
+        overdue = self.search(
+            [("state", "=", "waiting"), ("wait_ends_at", "<=", now)],
+            limit=constants.WAITING_BATCH,
+        )
+        for command in overdue:
+            command._open_exception(CommandError(command.error_code, command.error))
+        overdue.write({"wait_ends_at": False})
+        self.search(
+            [("state", "=", "waiting"), ("retry_at", "<=", now)],
+            limit=constants.WAITING_BATCH,
+        )._resubmit()
+
     def _handler(self):
         known = COMMAND_TYPES.get(self.type)
         model = f"finance.handler.{self.type}"
@@ -283,19 +340,52 @@ class FinanceCommand(models.Model):
         return True
 
     def _fail(self, error):
-        """Mark the command failed and hand it to a person."""
-        cause = error.describe()
-        self.write({"state": "failed", "error_code": error.code, "error": cause})
+        """Leave the command in the state the error asks for, and hand it on.
+
+        :param error: a :class:`CommandError` or a contracts.ContractError
+        """
+        values = {
+            "state": getattr(error, "state", "failed"),
+            "error_code": error.code,
+            "error": error.describe(),
+        }
+        if values["state"] == "waiting":
+            values.update(self._waiting_values(error))
+        self.write(values)
         # Another code now than before: the cause of before is no more.
         superseded = self._exceptions().filtered(lambda e: e.code != error.code)
         superseded._resolve(self.env._("Followed by another: %s", error.code))
-        handler_data = self.data if isinstance(self.data, dict) else {}
+        if isinstance(error, CommandError):
+            error.report(self)
+        else:
+            self._open_exception(error)
+
+    def _waiting_values(self, error):
+        """Return when a waiting command is tried again, and a person told."""
+        now = clock.naive_now()
+        again = self.waits_for == error.key and self.waits_since
+        tries = self.retry_count + 1 if again else 0
+        pause = min(constants.WAITING_RETRY * 2**tries, constants.WAITING_RETRY_MAX)
+        values = {
+            "waits_for": error.key,
+            "retry_at": now + pause,
+            "retry_count": tries,
+        }
+        if not again:
+            values["waits_since"] = now
+            values["wait_ends_at"] = now + error.grace if error.grace else False
+        return values
+
+    def _open_exception(self, error):
+        """Open the exception of a command that was not applied."""
+        data = self.data if isinstance(self.data, dict) else {}
+        amount = next((data[name] for name in AMOUNT_FIELDS if name in data), None)
         currency = (
             self.env["res.currency"]
             .with_context(active_test=False)
-            .search([("name", "=", handler_data.get("currency"))], limit=1)
+            .search([("name", "=", data.get("currency"))], limit=1)
         )
-        self.env["finance.exception"]._open(
+        return self.env["finance.exception"]._open(
             error.code,
             company=self.company_id,
             record=self,
@@ -308,9 +398,9 @@ class FinanceCommand(models.Model):
                 # What to do about it stands in the cause, after the first sentence.
                 cause=error.summary.partition(". ")[0],
             ),
-            cause=cause,
+            cause=error.describe(),
             correlation_id=self.correlation_id,
-            amount=_amount(handler_data.get("amount")) if currency else None,
+            amount=_amount(amount) if currency else None,
             currency=currency,
         )
 

@@ -410,7 +410,8 @@ class FinanceMessage(models.Model):
         """
         adapter = ADAPTERS[self.connector_id.adapter]
         raw = base64.b64decode(self.with_context(bin_size=False).body or b"")
-        parsed = adapter.parse(self.headers or {}, raw)
+        options = self.connector_id.adapter_options or {}
+        parsed = adapter.parse(self.headers or {}, raw, options)
         self.env["finance.command"].create(
             [
                 {
@@ -421,6 +422,8 @@ class FinanceMessage(models.Model):
                     "occurred_at": clock.naive(command.occurred_at),
                     "causation_id": command.external_id or self.external_id,
                     "correlation_id": self.correlation_id,
+                    "state": "ignored" if command.ignored else "received",
+                    "error": command.ignored,
                 }
                 for position, command in enumerate(parsed)
             ]
