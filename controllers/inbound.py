@@ -7,7 +7,6 @@ from odoo.http import request
 
 from ..models import clock, constants
 from ..models.connector.finance_connector import CODE_PATTERN
-from ..providers import ADAPTERS
 from ..signing import VerificationError, verify
 from .problem import json_response, problem_response
 
@@ -57,7 +56,8 @@ class InboundController(http.Controller):
             credential = _verify(connector, headers, body)
         except VerificationError as error:
             return _refuse_signature(connector, error)
-        external_id = ADAPTERS[connector.adapter].external_id(headers, body)
+        adapter, _options = connector._format_of(headers)
+        external_id = adapter.external_id(headers, body)
         outcome = env["finance.message"]._receive(
             connector,
             external_id,
