@@ -189,17 +189,16 @@ class FinanceConnector(models.Model):
                 (connector.file_adapter, connector.file_adapter_options),
             )
         ]
-        for name, options in formats:
+        for name, settings in formats:
             model = ADAPTERS[name].options_model if name else None
-            options = options or {}
             if not model:
-                if options:
+                if settings:
                     raise ValidationError(
                         self.env._("This message format has no settings.")
                     )
                 continue
             try:
-                validate(model, options, self.env._("The format's settings"))
+                validate(model, settings or {}, self.env._("The format's settings"))
             except ContractError as error:
                 raise ValidationError(error.describe()) from error
 
