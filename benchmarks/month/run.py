@@ -86,7 +86,7 @@ class Run:
         if disturbed:
             deliveries *= REPEATS
             # In the same disorder each time, so that a failure can be repeated.
-            random.Random(7).shuffle(deliveries)  # noqa: S311
+            random.Random(7).shuffle(deliveries)
         answers: Counter = Counter()
 
         def send(delivery: Delivery) -> None:

@@ -132,7 +132,7 @@ class Month:
         self.first_day = first_day
         self.currency = currency
         self.hmac_key = hmac_key
-        self._random = random.Random(seed)  # noqa: S311 (made-up data)
+        self._random = random.Random(seed)
         self.orders = [self._order(number) for number in range(1, orders + 1)]
         chosen = self._random.sample(
             self.orders, min(orders // 5, REFUNDS + CHARGEBACKS)
