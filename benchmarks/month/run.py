@@ -295,8 +295,8 @@ def main() -> int:
 
 def _tell(books: Books) -> None:
     print(
-        f"  {books.sent} messages in {books.seconds:.0f} s, "
-        f"answers {dict(books.answers)}, commands {dict(sorted(books.commands.items()))}"
+        f"  {books.sent} messages in {books.seconds:.0f} s, answers "
+        f"{dict(books.answers)}, commands {dict(sorted(books.commands.items()))}"
     )
     print(
         f"  exceptions {dict(books.exceptions)}, payouts {dict(books.payouts)}, "

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from Adyen.util import generate_notification_sig
@@ -248,7 +249,7 @@ class Month:
             week = (row.moment.date() - self.first_day).days // 7
             batches[week].rows.append(row)
         batches[-1].is_last = True
-        for before, after in zip(batches, batches[1:], strict=False):
+        for before, after in pairwise(batches):
             after.opening = before.closing
         return batches
 
