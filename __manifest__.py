@@ -46,6 +46,7 @@
         "wizards/finance_correct_wizard_views.xml",
         "wizards/finance_ping_wizard_views.xml",
         "wizards/finance_reason_wizard_views.xml",
+        "views/finance_dashboard_views.xml",
         "views/menus.xml",
     ],
     "demo": [

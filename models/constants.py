@@ -182,6 +182,14 @@ PULSE_ROLL_UP = timedelta(hours=3)
 # Rows removed in one transaction.
 PULSE_PURGE_BATCH = 10_000
 
+# === DASHBOARD === #
+# Connectors shown, the unwell first.
+DASHBOARD_CONNECTORS = 60
+# How far back the first count of a tally goes, and what each later one counts anew: a
+# transaction may commit late.
+TALLY_HISTORY = timedelta(days=31)
+TALLY_RECOUNT = timedelta(hours=3)
+
 # === RETENTION === #
 # Rows looked at, and rows removed, in one transaction.
 PURGE_PAGE = 5000
