@@ -188,7 +188,7 @@ DASHBOARD_CONNECTORS = 60
 # How far back the first count of a tally goes, and what each later one counts anew: a
 # transaction may commit late.
 TALLY_HISTORY = timedelta(days=31)
-TALLY_RECOUNT = timedelta(hours=3)
+TALLY_RECOUNT = timedelta(hours=1)
 
 # === RETENTION === #
 # Rows looked at, and rows removed, in one transaction.
