@@ -58,7 +58,9 @@ class VerificationError(ValueError):
 
     :ivar code: one of ``missing_header``, ``malformed_header``,
         ``timestamp_too_old``, ``timestamp_too_new``, ``no_matching_signature`` and
-        ``bad_secret``.
+        ``bad_secret``; of the inbound presets also ``malformed_body``,
+        ``bad_setting``, ``untrusted_certificate``, ``bad_token``,
+        ``address_not_allowed`` and ``unavailable`` (to be tried again later).
     :ivar message: a sentence for a person, which says what to do. It never contains
         a secret or a part of one.
     """
