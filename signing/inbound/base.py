@@ -402,9 +402,11 @@ def read_time(text: str, form: str, header: str) -> float:
 def check_time(timestamp: float, now: float, tolerance: float) -> None:
     """Refuse what was signed too long ago, or in the future.
 
+    To be called when the signature has been found right: the refusal says so.
+
     :raises VerificationError: ``timestamp_too_old`` or ``timestamp_too_new``.
     """
-    _check_time(timestamp, now, tolerance)
+    _check_time(timestamp, now, tolerance, authentic=True)
 
 
 # === SETTINGS === #
