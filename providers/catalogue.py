@@ -1,10 +1,13 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The catalogue of providers. A new provider is one file and one line here."""
 
-from . import canonical
+from . import camt, canonical
 from .base import Adapter
 
-_MODULES = (canonical,)
+_MODULES = (
+    canonical,
+    camt,
+)
 
 #: Every adapter by the name a connector is set to.
 ADAPTERS: dict[str, Adapter] = {
