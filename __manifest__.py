@@ -23,6 +23,7 @@
         "data/ir_cron_health.xml",
         "data/finance_retention.xml",
         "data/finance_event_type.xml",
+        "data/finance_mapping_domain.xml",
         "views/finance_event_views.xml",
         "views/finance_event_type_views.xml",
         "views/finance_attempt_views.xml",

@@ -125,6 +125,10 @@ WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
 
+# === MASTER DATA === #
+# Days before a temporary mapping ends at which its steward is reminded.
+MAPPING_NOTICE = timedelta(days=14)
+
 # === API CLIENTS === #
 # How long the key before the last rotation is accepted beside its successor.
 KEY_OVERLAP = timedelta(hours=24)
