@@ -11,3 +11,6 @@ from . import insight
 
 # Extends the exception desk, so it comes after it.
 from .capture import finance_exception
+
+# Extend the inbox, the ledger and the desk.
+from .mapping import extending
