@@ -125,6 +125,18 @@ WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
 
+# === MASTER DATA === #
+# Days before a temporary mapping ends at which its steward is reminded.
+MAPPING_NOTICE = timedelta(days=14)
+# Suggestions for an unmapped code that are shown.
+SUGGESTIONS_SHOWN = 8
+# Records among which a counterpart of a code is looked for.
+SUGGESTION_SEARCH_LIMIT = 5_000
+# Parties that each way of finding a possible duplicate gives at most, and how many of
+# the likeliest a person is shown.
+PARTY_SEARCH_LIMIT = 200
+PARTY_CANDIDATES_SHOWN = 10
+
 # === API CLIENTS === #
 # How long the key before the last rotation is accepted beside its successor.
 KEY_OVERLAP = timedelta(hours=24)
