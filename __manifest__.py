@@ -24,6 +24,7 @@
         "data/ir_cron_control.xml",
         "data/finance_retention.xml",
         "data/finance_event_type.xml",
+        "data/finance_mapping_domain.xml",
         "views/finance_event_views.xml",
         "views/finance_event_type_views.xml",
         "views/finance_attempt_views.xml",

@@ -4,6 +4,7 @@ from . import connector
 from . import capture
 from . import outbox
 from . import inbox
+from . import mapping
 from . import ledger
 from . import control
 from . import insight

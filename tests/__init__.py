@@ -6,6 +6,7 @@ from . import test_capture_apps
 from . import test_delivery
 from . import test_gates
 from . import test_lanes
+from . import test_mapping
 from . import test_dispatchers
 from . import test_batches
 from . import test_subscriptions
