@@ -49,6 +49,7 @@
         "views/account_move_views.xml",
         "views/account_payment_views.xml",
         "views/finance_holdable_views.xml",
+        "views/finance_posting_request_views.xml",
         "wizards/finance_correct_wizard_views.xml",
         "wizards/finance_decide_wizard_views.xml",
         "wizards/finance_ping_wizard_views.xml",

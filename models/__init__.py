@@ -11,3 +11,6 @@ from . import insight
 
 # Extends the exception desk, so it comes after it.
 from .capture import finance_exception
+
+# Can be approved, so it comes after the control.
+from .ledger import finance_posting_request

@@ -136,6 +136,9 @@ APPROVAL_DUE = timedelta(days=2)
 # === POSTING REQUESTS === #
 # Lines of a request that its screen shows side by side with the entry's.
 POSTING_PREVIEW_LINES = 200
+# Faults of one request that are listed.
+POSTING_MAX_FAULTS = 100
+
 # === MASTER DATA === #
 # Days before a temporary mapping ends at which its steward is reminded.
 MAPPING_NOTICE = timedelta(days=14)

@@ -45,7 +45,9 @@ class FinanceApproval(models.Model):
     currency_id = fields.Many2one("res.currency", readonly=True)
     connector_id = fields.Many2one("finance.connector", readonly=True, index=True)
     requested_by = fields.Char(readonly=True, help="A person, or another system.")
-    requested_by_id = fields.Many2one("res.users", readonly=True)
+    requested_by_id = fields.Many2one(
+        "res.users", string="Requested By User", readonly=True
+    )
     requested_at = fields.Datetime(required=True, readonly=True)
     due_at = fields.Datetime(string="Due", readonly=True)
     is_overdue = fields.Boolean(readonly=True)
@@ -66,7 +68,9 @@ class FinanceApproval(models.Model):
         tracking=True,
     )
     decided_by = fields.Char(readonly=True)
-    decided_by_id = fields.Many2one("res.users", readonly=True)
+    decided_by_id = fields.Many2one(
+        "res.users", string="Decided By User", readonly=True
+    )
     decided_at = fields.Datetime(readonly=True)
     reason = fields.Text(readonly=True, tracking=True)
     command_id = fields.Many2one(

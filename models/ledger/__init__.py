@@ -5,3 +5,5 @@ from . import finance_handler_payment_captured
 from . import finance_exposure
 from . import finance_handler_credit_limit_update
 from . import finance_handler_exposure_update
+from . import finance_connector
+from . import finance_handler_posting_request

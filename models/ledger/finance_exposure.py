@@ -57,7 +57,9 @@ class FinanceExposure(models.Model):
         readonly=True,
         help="At the rate of the day it was right.",
     )
-    company_currency_id = fields.Many2one(related="company_id.currency_id")
+    company_currency_id = fields.Many2one(
+        related="company_id.currency_id", string="Company Currency"
+    )
     as_of = fields.Datetime(
         string="As Of", required=True, readonly=True, help="When it was right."
     )
