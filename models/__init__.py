@@ -14,3 +14,5 @@ from .capture import finance_exception
 
 # Extend the inbox, the ledger and the desk.
 from .mapping import extending
+# Can be approved, so it comes after the control.
+from .ledger import finance_posting_request

@@ -7,6 +7,8 @@ GROUP_OPERATOR = "finance_hub.group_operator"
 GROUP_APPROVER = "finance_hub.group_approver"
 GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
 GROUP_AUDITOR = "finance_hub.group_auditor"
+# Those who leave their word on what they work at; auditors look on.
+GROUPS_WORKING = (GROUP_OPERATOR, GROUP_APPROVER, GROUP_ADMINISTRATOR)
 
 # === OUTBOX === #
 # A dispatcher job claims work for this long, then hands over to a new job, well
@@ -124,6 +126,18 @@ ORPHAN_GRACE = timedelta(minutes=10)
 WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
+
+# === HOLDS AND APPROVALS === #
+# Holds looked at in one run of the scheduled action.
+HOLD_BATCH = 1000
+# How long an approver has, unless the connector says otherwise.
+APPROVAL_DUE = timedelta(days=2)
+
+# === POSTING REQUESTS === #
+# Lines of a request that its screen shows side by side with the entry's.
+POSTING_PREVIEW_LINES = 200
+# Faults of one request that are listed.
+POSTING_MAX_FAULTS = 100
 
 # === MASTER DATA === #
 # Days before a temporary mapping ends at which its steward is reminded.

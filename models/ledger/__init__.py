@@ -3,3 +3,8 @@ from . import finance_transition
 from . import finance_handler
 from . import finance_handler_counterparty_upsert
 from . import finance_handler_payment_captured
+from . import finance_exposure
+from . import finance_handler_credit_limit_update
+from . import finance_handler_exposure_update
+from . import finance_connector
+from . import finance_handler_posting_request
