@@ -1,7 +1,18 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The catalogue of providers. A new provider is one file and one line here."""
 
-from . import adyen, canonical, generic_json, gocardless, paypal, stripe
+from . import (
+    adyen,
+    adyen_settlement,
+    camt,
+    canonical,
+    csv_statement,
+    generic_json,
+    gocardless,
+    pain002,
+    paypal,
+    stripe,
+)
 from .base import Adapter
 
 _MODULES = (
@@ -11,6 +22,10 @@ _MODULES = (
     gocardless,
     paypal,
     generic_json,
+    camt,
+    pain002,
+    adyen_settlement,
+    csv_statement,
 )
 
 #: Every adapter by the name a connector is set to.
