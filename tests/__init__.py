@@ -29,6 +29,8 @@ from . import test_dashboard
 from . import test_janitor
 from . import test_suspension
 from . import test_ping
+from . import test_formats
+from . import test_trying
 from . import test_retention
 from . import test_plans
 from . import test_tours

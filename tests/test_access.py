@@ -39,6 +39,11 @@ MATRIX = {
     "finance.tally": (READ, READ, READ, READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
+    "finance.json.mapping": (READ, READ, ALL, READ),
+    "finance.json.mapping.line": (READ, READ, ALL, READ),
+    "finance.try.wizard": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.result": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.fault": (ALL, NONE, ALL, NONE),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
     "finance.ping.wizard": (NONE, NONE, ALL, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
@@ -64,6 +69,7 @@ ACTIONS = {
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
+        "action_try_message": {"operator", "administrator"},
     },
     "finance.credential": {
         "action_generate": ADMINISTRATOR,
@@ -110,9 +116,15 @@ ACTIONS = {
     "finance.attempt": {},
     "finance.message": {
         "action_retry": OPERATOR,
+        "action_try": {"operator", "administrator"},
         "action_open_trace": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.json.mapping": {},
+    "finance.json.mapping.line": {},
+    "finance.try.wizard": {"action_try": {"operator", "administrator"}},
+    "finance.try.wizard.result": {},
+    "finance.try.wizard.fault": {},
     "finance.command": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -194,6 +206,7 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_json_mapping(self.make_connector("mapped", adapter="generic_json"))
         self.env["finance.replay"].create(
             {
                 "company_id": self.company.id,
@@ -245,6 +258,13 @@ class AccessCase(FinanceHubCommon):
             )
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
+        if model.startswith("finance.try.wizard"):
+            wizard = self.env["finance.try.wizard"].create(
+                {"connector_id": self.shop.id, "content": "garbage"}
+            )
+            if model == "finance.try.wizard":
+                return wizard
+            return self.env[model].create({"wizard_id": wizard.id})
         if model == "finance.reason.wizard":
             return self.env[model].create(
                 {
