@@ -8,5 +8,6 @@ from . import ledger
 from . import control
 from . import insight
 
-# Extends the exception desk, so it comes after it.
+# Extend what is defined by later stages, so they come after them.
 from .capture import finance_exception
+from .capture import finance_payout
