@@ -150,6 +150,25 @@ SUGGESTION_SEARCH_LIMIT = 5_000
 # the likeliest a person is shown.
 PARTY_SEARCH_LIMIT = 200
 PARTY_CANDIDATES_SHOWN = 10
+# === PAYMENTS === #
+# Invoices that are looked at before several fitting ones are called ambiguous.
+MATCH_LIMIT = 20
+# Parts of a reference shorter than this name no document by themselves.
+MATCH_MIN_CHARS = 4
+# Invoices that one reference can list.
+MATCH_MAX_REFERENCES = 100
+# An outcome that is not known is asked for by a person after this.
+INDOUBT_GRACE = timedelta(minutes=15)
+# Transactions looked at in one run of the sweep.
+INDOUBT_BATCH = 500
+# A bank line of the right amount is taken for a payout from so long before its value
+# date to so long after it, unless the bank line names the payout.
+PAYOUT_BANK_BEFORE = timedelta(days=3)
+PAYOUT_BANK_AFTER = timedelta(days=10)
+# Items of a payout that its event lists; the event counts them all.
+PAYOUT_MAX_ITEMS = 1_000
+# Lines of a payout named in an exception's cause.
+PAYOUT_SAMPLE = 5
 
 # === API CLIENTS === #
 # How long the key before the last rotation is accepted beside its successor.

@@ -35,3 +35,5 @@ from . import test_tours
 from . import test_client
 from . import test_feed
 from . import test_feed_order
+from . import test_payments_capture
+from . import test_payouts
