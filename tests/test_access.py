@@ -185,6 +185,7 @@ class AccessCase(FinanceHubCommon):
         self.sink.answers = [status(500)]
         self.invoice = self.make_invoice(100.0)
         self.dispatch()
+        self.env["finance.tally"]._count()
         body = self.cloud_event(self.captured(self.invoice.name))
         self.receive(self.shop, body)
         self.receive(self.shop, body)
