@@ -127,6 +127,18 @@ WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
 
+# === EXCEPTION DESK === #
+# Solved ones of the same kind that an exception shows.
+SIMILAR_SHOWN = 5
+# Share of the time until it is due after which somebody is warned, and how long before
+# the due time an exception is looked at for that at all.
+DUE_WARNING_SHARE = 0.75
+DUE_WARNING_HORIZON = timedelta(days=2)
+# Shortest time between two steps of an escalation.
+ESCALATION_MIN_SPAN = timedelta(hours=1)
+# Exceptions looked at in one run.
+ESCALATION_BATCH = 1000
+
 # === HOLDS AND APPROVALS === #
 # Holds looked at in one run of the scheduled action.
 HOLD_BATCH = 1000

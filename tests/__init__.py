@@ -26,6 +26,7 @@ from . import test_trace
 from . import test_replay
 from . import test_health
 from . import test_dashboard
+from . import test_desk
 from . import test_janitor
 from . import test_suspension
 from . import test_ping

@@ -37,6 +37,8 @@ MATRIX = {
     "finance.endpoint.health": (READ, READ, READ, READ),
     "finance.pulse": (READ, READ, READ, READ),
     "finance.tally": (READ, READ, READ, READ),
+    "finance.team": (READ, READ, ALL, READ),
+    "finance.exception.kind": (READ, READ, "ru", READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
@@ -44,7 +46,12 @@ MATRIX = {
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
 }
 # The same for all companies.
-COMMON = {"finance.scope", "finance.event.type"}
+COMMON = {
+    "finance.scope",
+    "finance.event.type",
+    "finance.team",
+    "finance.exception.kind",
+}
 OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 
 # Who may press what. Buttons that only open another screen are left to those who may
@@ -84,6 +91,8 @@ ACTIONS = {
     "finance.endpoint.health": {},
     "finance.pulse": {},
     "finance.tally": {},
+    "finance.team": {},
+    "finance.exception.kind": {},
     "finance.batch": {"action_retry": OPERATOR, "action_cancel": OPERATOR},
     "finance.retention": {},
     "finance.archive": {
@@ -127,6 +136,11 @@ ACTIONS = {
         "action_assign_to_me": OPERATOR,
         "action_solve": OPERATOR,
         "action_cancel": OPERATOR,
+        "action_snooze": OPERATOR,
+        "action_reassign": OPERATOR,
+        "action_waive": OPERATOR,
+        "action_grant_waiver": {"approver"},
+        "action_refuse_waiver": {"approver"},
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
     },
