@@ -144,7 +144,7 @@ def _refuse_signature(connector, error):
         retryable=status == 503,
         headers=[("Retry-After", str(constants.UNAVAILABLE_RETRY_AFTER))]
         if status == 503
-        else None,
+        else (),
     )
 
 

@@ -10,6 +10,7 @@ from . import test_dispatchers
 from . import test_batches
 from . import test_subscriptions
 from . import test_inbound
+from . import test_inbound_presets
 from . import test_commands
 from . import test_exceptions
 from . import test_connector

@@ -180,7 +180,8 @@ class TestInboundPresets(InboundCase):
         message = self.assertAccepted(*call(old), status=status)
         self.assertEqual(message.verified_by, f"{credential.name} (previous secret)")
         headers, content = call(new)
-        self.assertRefused(dict.fromkeys(headers, "x"), content)
+        if headers:
+            self.assertRefused(dict.fromkeys(headers, "x"), content)
         credential.action_revoke()
         self.assertRefused(*call(new))
         self.assertFalse(self.connector._has_inbound_credential())
@@ -204,18 +205,17 @@ class TestInboundPresets(InboundCase):
 
     def test_stripe(self):
         def sign(secret, body):
+            at = now()
             signature = stripe.WebhookSignature._compute_signature(
-                f"{now()}.{body.decode()}", secret
+                f"{at}.{body.decode()}", secret
             )
-            return {"Stripe-Signature": f"t={now()},v1={signature}"}
+            return {"Stripe-Signature": f"t={at},v1={signature}"}
 
-        self.set_clock(datetime.now(timezone.utc))
-        with patch(f"{__name__}.now", lambda at=now(): at):
-            self.check_body("stripe", ("whsec_" + "o" * 32, "whsec_" + "n" * 32), sign)
-            headers = sign("whsec_" + "n" * 32, self.body)
-            self.later(seconds=310)
-            response = self.assertRefused(headers)
-            self.assertIn("clock", response.json()["detail"])
+        self.check_body("stripe", ("whsec_" + "o" * 32, "whsec_" + "n" * 32), sign)
+        headers = sign("whsec_" + "n" * 32, self.body)
+        self.later(seconds=310)
+        response = self.assertRefused(headers)
+        self.assertIn("clock", response.json()["detail"])
 
     def test_adyen(self):
         def sign(key, body):
@@ -232,17 +232,16 @@ class TestInboundPresets(InboundCase):
             item["additionalData"] = {"hmacSignature": signature}
             items = [{"NotificationRequestItem": item}]
             content = {"live": "false", "notificationItems": items}
-            return {"X-Number": str(len(body))}, json.dumps(content).encode()
+            return {}, json.dumps(content).encode()
 
         call = self.check("adyen", (ADYEN_KEY, OTHER_ADYEN_KEY), sign)
         self.credential("adyen", ADYEN_KEY)
         _headers, content = call(ADYEN_KEY)
         self.assertRefused({}, content.replace(b"1130", b"9130"))
         unsigned = json.loads(content)
-        unsigned["notificationItems"] *= 2
-        del unsigned["notificationItems"][1]["NotificationRequestItem"][
-            "additionalData"
-        ]
+        second = json.loads(content)["notificationItems"][0]
+        del second["NotificationRequestItem"]["additionalData"]
+        unsigned["notificationItems"].append(second)
         self.assertRefused({}, json.dumps(unsigned).encode())
 
     def test_adyen_platform(self):
@@ -403,16 +402,15 @@ class TestInboundPresets(InboundCase):
         def sign(public, body):
             seed = base64.b64decode(pairs[public].removeprefix("whsk_"))[:32]
             key = Ed25519PrivateKey.from_private_bytes(seed)
-            content = f"msg_{len(body)}.{now()}.".encode() + body
+            at = now()
+            content = f"msg_{len(body)}.{at}.".encode() + body
             return {
                 "webhook-id": f"msg_{len(body)}",
-                "webhook-timestamp": str(now()),
+                "webhook-timestamp": str(at),
                 "webhook-signature": f"v1a,{b64(key.sign(content))}",
             }
 
-        self.set_clock(datetime.now(timezone.utc))
-        with patch(f"{__name__}.now", lambda at=now(): at):
-            self.check_body("standard_webhooks_ed25519", tuple(pairs), sign)
+        self.check_body("standard_webhooks_ed25519", tuple(pairs), sign)
 
     def test_http_message_signatures(self):
         made = [generate_key_pair() for _number in range(2)]
