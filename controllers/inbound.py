@@ -6,7 +6,6 @@ from odoo.http import request
 from ..models import constants
 from ..models.connector.finance_connector import CODE_PATTERN
 from ..models.connector.finance_connector_inbound import REFUSAL_STATUSES
-from ..providers import ADAPTERS
 from ..signing import VerificationError
 from .problem import json_response, problem_response
 
@@ -59,7 +58,8 @@ class InboundController(http.Controller):
             )
         except VerificationError as error:
             return _refuse_signature(connector, error)
-        external_id = ADAPTERS[connector.adapter].external_id(headers, body)
+        adapter, _options = connector._format_of(headers)
+        external_id = adapter.external_id(headers, body)
         outcome = env["finance.message"]._receive(
             connector,
             external_id,
