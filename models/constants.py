@@ -69,6 +69,8 @@ BATCH_SPLIT_STATUSES = frozenset({400, 413, 415, 422})
 # === CREDENTIALS === #
 # How long the previous signing secret stays in force beside its successor.
 ROTATION_OVERLAP = timedelta(hours=24)
+# What is no secret (a key, an id, an address) is shown whole up to this length.
+HINT_MAX_CHARS = 200
 # Days before a credential expires at which an exception says so; 0 is when it has.
 EXPIRY_NOTICES = (30, 7, 0)
 
@@ -126,6 +128,8 @@ ORPHAN_GRACE = timedelta(minutes=10)
 WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
+# The same, where what a call is verified with can't be fetched at the moment.
+UNAVAILABLE_RETRY_AFTER = 30
 
 # === EXCEPTION DESK === #
 # Solved ones of the same kind that an exception shows.

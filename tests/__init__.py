@@ -13,6 +13,7 @@ from . import test_subscriptions
 from . import test_holds
 from . import test_posting_request
 from . import test_inbound
+from . import test_inbound_presets
 from . import test_commands
 from . import test_exceptions
 from . import test_connector
