@@ -13,4 +13,4 @@ from . import insight
 from .capture import finance_exception
 
 # Extend the inbox, the ledger and the desk.
-from .mapping import extending
+from .mapping import extensions

@@ -1,7 +1,7 @@
 from odoo import models
 
-from .. import constants
-from ..access import require_group
+from ... import constants
+from ...access import require_group
 
 
 class FinanceException(models.Model):
