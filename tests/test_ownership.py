@@ -25,6 +25,7 @@ class OwnershipCase(FinanceHubCommon):
                         0,
                         (
                             cls.env.ref("account.group_account_manager")
+                            | cls.env.ref("account.group_account_user")
                             | cls.env.ref("base.group_partner_manager")
                         ).ids,
                     )
