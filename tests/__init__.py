@@ -10,6 +10,8 @@ from . import test_mapping
 from . import test_dispatchers
 from . import test_batches
 from . import test_subscriptions
+from . import test_holds
+from . import test_posting_request
 from . import test_inbound
 from . import test_commands
 from . import test_exceptions
@@ -24,6 +26,7 @@ from . import test_amqp
 from . import test_trace
 from . import test_replay
 from . import test_health
+from . import test_dashboard
 from . import test_janitor
 from . import test_suspension
 from . import test_ping
@@ -35,3 +38,5 @@ from . import test_tours
 from . import test_client
 from . import test_feed
 from . import test_feed_order
+from . import test_payments_capture
+from . import test_payouts
