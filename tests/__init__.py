@@ -11,6 +11,7 @@ from . import test_batches
 from . import test_subscriptions
 from . import test_inbound
 from . import test_commands
+from . import test_bank_statements
 from . import test_exceptions
 from . import test_connector
 from . import test_credential

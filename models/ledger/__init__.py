@@ -2,3 +2,13 @@ from . import finance_transaction
 from . import finance_transition
 from . import finance_handler
 from . import finance_handler_payment_captured
+from . import account_journal
+from . import res_partner_bank
+from . import finance_statement
+from . import account_bank_statement
+from . import account_bank_statement_line
+from . import finance_reported_balance
+from . import finance_awaited_statement
+from . import finance_handler_bank_statement_content
+from . import finance_handler_bank_statement_available
+from . import finance_handler_balance_reported
