@@ -15,6 +15,7 @@ from . import test_posting_request
 from . import test_inbound
 from . import test_inbound_presets
 from . import test_commands
+from . import test_bank_statements
 from . import test_exceptions
 from . import test_connector
 from . import test_counterparty
