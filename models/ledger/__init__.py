@@ -7,3 +7,7 @@ from . import finance_handler_credit_limit_update
 from . import finance_handler_exposure_update
 from . import finance_connector
 from . import finance_handler_posting_request
+from . import account_move
+from . import finance_handler_risk_decision
+from . import finance_handler_approval_outcome
+from . import finance_handler_tax_determination
