@@ -1,16 +1,12 @@
-import logging
 import time
 
 from odoo import SUPERUSER_ID, http
-from odoo.exceptions import UserError
 from odoo.http import request
 
-from ..models import clock, constants
+from ..models import constants
 from ..models.connector.finance_connector import CODE_PATTERN
-from ..signing import VerificationError, verify
+from ..signing import VerificationError
 from .problem import json_response, problem_response
-
-_logger = logging.getLogger(__name__)
 
 # When a refusal was last recorded, by connector; one per server process.
 _recorded: dict[tuple[str, int], float] = {}
@@ -53,7 +49,12 @@ class InboundController(http.Controller):
         body = request.httprequest.get_data(cache=True)
         headers = dict(request.httprequest.headers)
         try:
-            credential = _verify(connector, headers, body)
+            credential = connector._verify_inbound(
+                headers,
+                body,
+                request.httprequest.remote_addr,
+                request.httprequest.url,
+            )
         except VerificationError as error:
             return _refuse_signature(connector, error)
         adapter, _options = connector._format_of(headers)
@@ -102,24 +103,6 @@ def _refuse_by_state(connector):
             headers=[("Retry-After", str(constants.SUSPENDED_RETRY_AFTER))],
         )
     return None
-
-
-def _verify(connector, headers, body):
-    """Return the name of the credential that verifies the message.
-
-    :raise VerificationError: when none does, or there is none
-    """
-    credentials = connector.credential_ids.filtered(
-        lambda credential: credential.direction == "inbound"
-    )
-    try:
-        secrets = credentials._secrets()
-    except UserError as error:
-        # Closed, not open: what can't be verified is refused.
-        _logger.error("finance_hub: %s", error)
-        secrets = []
-    verify(secrets, headers, body, clock.now().timestamp())
-    return ", ".join(credentials._usable().mapped("name"))
 
 
 def _refuse_signature(connector, error):

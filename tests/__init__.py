@@ -29,6 +29,7 @@ from . import test_amqp
 from . import test_trace
 from . import test_replay
 from . import test_health
+from . import test_dashboard
 from . import test_janitor
 from . import test_suspension
 from . import test_ping
@@ -38,3 +39,5 @@ from . import test_tours
 from . import test_client
 from . import test_feed
 from . import test_feed_order
+from . import test_payments_capture
+from . import test_payouts

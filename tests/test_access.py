@@ -36,6 +36,7 @@ MATRIX = {
     "finance.batch": (READ, READ, READ, READ),
     "finance.endpoint.health": (READ, READ, READ, READ),
     "finance.pulse": (READ, READ, READ, READ),
+    "finance.tally": (READ, READ, READ, READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
@@ -82,6 +83,7 @@ ACTIONS = {
     },
     "finance.endpoint.health": {},
     "finance.pulse": {},
+    "finance.tally": {},
     "finance.batch": {"action_retry": OPERATOR, "action_cancel": OPERATOR},
     "finance.retention": {},
     "finance.archive": {

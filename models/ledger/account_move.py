@@ -1,70 +1,51 @@
 from odoo import fields, models
-from odoo.tools import SQL
 
 
 class AccountMove(models.Model):
-    """What tax services say of a document, and who waits for it."""
-
     _inherit = "account.move"
 
-    finance_tax_state = fields.Selection(
-        [("agreed", "Agrees"), ("differs", "Differs")],
-        string="Tax Service",
+    finance_transaction_id = fields.Many2one(
+        "finance.transaction",
+        string="Provider Transaction",
         copy=False,
         readonly=True,
-        help="Whether a tax service calculated the same taxes.",
+        index="btree_not_null",
+        help="What the payment provider reported that made this entry.",
     )
-    finance_tax_reference = fields.Char(
-        string="Tax Calculation", copy=False, readonly=True
+    finance_payout_id = fields.Many2one(
+        "finance.payout",
+        string="Payout",
+        copy=False,
+        readonly=True,
+        index="btree_not_null",
+        help="The payout of a payment provider that this entry books.",
     )
-    finance_tax_determined_at = fields.Datetime(
-        string="Taxes Calculated", copy=False, readonly=True
+    finance_transaction_count = fields.Integer(
+        compute="_compute_finance_transaction_count"
     )
-    finance_tax_report = fields.Text(
-        string="Tax Differences", copy=False, readonly=True
-    )
+
+    def _compute_finance_transaction_count(self):
+        groups = (
+            self.env["finance.transaction"]
+            .sudo()
+            ._read_group([("move_id", "in", self.ids)], ["move_id"], ["__count"])
+        )
+        counts = dict(groups)
+        for move in self:
+            move.finance_transaction_count = counts.get(move, 0)
 
     def _post(self, soft=True):
         posted = super()._post(soft)
-        self.env["finance.command"]._provide_documents(posted)
+        credit_notes = posted.filtered(lambda move: move.move_type == "out_refund")
+        if credit_notes:
+            self.env["finance.booking"].sudo()._match_posted_credit_notes(credit_notes)
         return posted
 
-    def button_draft(self):
-        compared = self.filtered("finance_tax_state")
-        result = super().button_draft()
-        # What is changed now was not compared.
-        compared._finance_keep_taxes(None, None, None, None)
-        return result
-
-    def _finance_keep_taxes(self, state, reference, determined_at, report):
-        """Keep what a tax service said of the documents.
-
-        Beneath the ORM: a posted document must not be touched by a write.
-
-        :param determined_at: naive UTC
-        :param str report: the differences, a line each
-        """
-        if not self:
-            return
-        self.flush_recordset()
-        self.env.execute_query(
-            SQL(
-                "UPDATE account_move SET finance_tax_state = %s,"
-                " finance_tax_reference = %s, finance_tax_determined_at = %s,"
-                " finance_tax_report = %s WHERE id = ANY(%s) RETURNING id",
-                state,
-                reference,
-                determined_at,
-                report,
-                self.ids,
-            )
+    def action_open_finance_transactions(self):
+        """Show the provider's transactions about this document."""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "finance_hub.finance_transaction_action"
         )
-        self.invalidate_recordset(
-            [
-                "finance_tax_state",
-                "finance_tax_reference",
-                "finance_tax_determined_at",
-                "finance_tax_report",
-            ],
-            flush=False,
-        )
+        return {**action, "domain": [("move_id", "=", self.id)], "context": {}}

@@ -5,4 +5,9 @@ from . import finance_unmapped
 from . import finance_reference
 from . import finance_ownership
 from . import finance_ownership_conflict
-from . import finance_command
+from . import finance_referenced
+from . import account_bank_statement_line
+from . import account_move
+from . import account_payment
+from . import base_partner_merge
+from . import res_partner

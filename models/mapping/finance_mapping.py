@@ -320,6 +320,16 @@ class FinanceMapping(models.Model):
                 )
             )
 
+    @api.model
+    def get_import_templates(self):
+        """Return the file that Odoo's import screen offers to begin with."""
+        return [
+            {
+                "label": self.env._("Import Template for Mappings"),
+                "template": "/finance_hub/static/import/finance_mapping.csv",
+            }
+        ]
+
     # === ACTIONS === #
 
     def action_propose(self):

@@ -188,18 +188,19 @@ class FinanceOwnership(models.Model):
 
     @api.model
     def _mirrored(self, domain):
-        """Return whether another system than Odoo owns such data in any company.
+        """Return the ids of the systems that own such data in any company.
 
         Costs nothing where nobody said anything about ownership.
         """
-        return domain in self._mirrored_domains()
+        return self._owners_by_domain().get(domain, frozenset())
 
     @api.model
     @tools.ormcache()
-    def _mirrored_domains(self):
-        return frozenset(
-            self.sudo().search([("connector_id", "!=", False)]).mapped("domain")
-        )
+    def _owners_by_domain(self):
+        owners = {}
+        for ownership in self.sudo().search([("connector_id", "!=", False)]):
+            owners.setdefault(ownership.domain, set()).add(ownership.connector_id.id)
+        return {domain: frozenset(ids) for domain, ids in owners.items()}
 
     @api.model
     def _owner_of(self, company, domain, journal=None):

@@ -4,6 +4,8 @@ from odoo.tools import SQL
 
 from .. import clock, constants
 from ..access import require_group
+from .finance_mapping_domain import TARGETS
+from .suggesting import SAME_CODE, Candidate, suggest
 
 
 class FinanceUnmapped(models.Model):
@@ -74,17 +76,157 @@ class FinanceUnmapped(models.Model):
         )
         for unmapped in self:
             unmapped.waiting_count = waiting.get(unmapped.key, 0)
-            unmapped.proposed_count = self.env["finance.mapping"].search_count(
+            unmapped.proposed_count = len(unmapped._pending_mappings())
+
+    # === ACTIONS === #
+
+    def action_map(self):
+        """Open the form in which a mapping is proposed, or the one there is."""
+        self.ensure_one()
+        require_group(self.env, constants.GROUP_OPERATOR, constants.GROUP_ADMINISTRATOR)
+        self.check_access("read")
+        pending = self._pending_mappings()[:1]
+        if pending:
+            return pending._action_form(pending)
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Map"),
+            "res_model": "finance.map.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_unmapped_id": self.id},
+        }
+
+    def action_propose_equal(self):
+        """Propose mappings for codes that exactly one record of Odoo has, too."""
+        require_group(self.env, constants.GROUP_OPERATOR, constants.GROUP_ADMINISTRATOR)
+        self.check_access("read")
+        proposed = self.env["finance.mapping"]
+        for unmapped in self.filtered(lambda row: row.state == "open"):
+            if unmapped._pending_mappings():
+                continue
+            equal = [row for row in unmapped._suggestions() if row[3] == SAME_CODE]
+            if len(equal) == 1:
+                proposed |= unmapped._propose(equal[0][0])
+        if not proposed:
+            raise UserError(
+                self.env._(
+                    "None of these codes is the code of exactly one record in Odoo. "
+                    "Use Map, one by one."
+                )
+            )
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "finance_hub.finance_mapping_action"
+        )
+        action["domain"] = [("id", "in", proposed.ids)]
+        action["context"] = {}
+        return action
+
+    def action_open_commands(self):
+        """Show the commands that wait for the code."""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "finance_hub.finance_command_action"
+        )
+        action["domain"] = [("state", "=", "waiting"), ("waits_for", "=", self.key)]
+        action["context"] = {}
+        return action
+
+    # === BUSINESS METHODS === #
+
+    def _pending_mappings(self):
+        """Return the drafts and proposals for the code, proposals first."""
+        self.ensure_one()
+        return (
+            self.env["finance.mapping"]
+            .search(
                 [
-                    ("company_id", "=", unmapped.company_id.id),
-                    ("domain_id", "=", unmapped.domain_id.id),
-                    ("code", "=", unmapped.code),
-                    ("connector_id", "in", (unmapped.connector_id.id, False)),
+                    ("company_id", "=", self.company_id.id),
+                    ("domain_id", "=", self.domain_id.id),
+                    ("code", "=", self.code),
+                    ("connector_id", "in", (self.connector_id.id, False)),
                     ("state", "in", ("draft", "proposed")),
                 ]
             )
+            .sorted(lambda mapping: mapping.state != "proposed")
+        )
 
-    # === BUSINESS METHODS === #
+    def _propose(self, res_id, **values):
+        """Make a mapping in the user's name and ask for its approval.
+
+        :return: the ``finance.mapping``
+        """
+        self.ensure_one()
+        mapping = self.env["finance.mapping"].create(
+            {
+                "company_id": self.company_id.id,
+                "connector_id": self.connector_id.id,
+                "domain_id": self.domain_id.id,
+                "code": self.code,
+                "res_id": res_id,
+                **values,
+            }
+        )
+        mapping.action_propose()
+        return mapping
+
+    def _suggestions(self):
+        """Return [(record id, name, why, score)] of what the code may stand for."""
+        self.ensure_one()
+        # Names only, of the code's company, whatever apps the user has.
+        kind, company = self.domain_id.sudo(), self.company_id
+        records = kind._records_of(company).search(
+            kind._candidates(company), limit=constants.SUGGESTION_SEARCH_LIMIT
+        )
+        others = (
+            self.env["finance.mapping"]
+            .sudo()
+            .search(
+                [
+                    ("company_id", "=", company.id),
+                    ("domain_id", "=", kind.id),
+                    ("code", "=", self.code),
+                    ("state", "=", "approved"),
+                ]
+            )
+        )
+        mapped = set(others.mapped("res_id"))
+        *code_fields, name_field = TARGETS[kind.target_model]
+        found = suggest(
+            self.code,
+            (
+                Candidate(
+                    record.id,
+                    next((record[f] for f in code_fields if record[f]), ""),
+                    record[name_field] or "",
+                    record.id in mapped,
+                )
+                for record in records
+            ),
+        )[: constants.SUGGESTIONS_SHOWN]
+        labels = self._reason_labels()
+        names = {
+            record.id: record.display_name
+            for record in records.browse([candidate.key for candidate, *_ in found])
+        }
+        return [
+            (candidate.key, names[candidate.key], labels[reason], score)
+            for candidate, score, reason in found
+        ]
+
+    def _reason_labels(self):
+        return {
+            "same_code": self.env._("The same code"),
+            "same_code_written_differently": self.env._(
+                "The same code, written differently"
+            ),
+            "same_name": self.env._("The same name"),
+            "other_system": self.env._("Another system's equal code stands for it"),
+            "same_but_zeros": self.env._("The same code but for zeros"),
+            "same_beginning": self.env._("A code that begins alike"),
+            "similar_name": self.env._("A similar name"),
+        }
 
     @api.model
     def _report(self, command, error):
