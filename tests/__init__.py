@@ -12,6 +12,10 @@ from . import test_batches
 from . import test_subscriptions
 from . import test_holds
 from . import test_posting_request
+from . import test_approvals
+from . import test_credit
+from . import test_decisions
+from . import test_tax
 from . import test_inbound
 from . import test_inbound_presets
 from . import test_commands

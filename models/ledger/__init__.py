@@ -33,3 +33,7 @@ from . import finance_awaited_statement
 from . import finance_handler_bank_statement_content
 from . import finance_handler_bank_statement_available
 from . import finance_handler_balance_reported
+from . import account_move_tax
+from . import finance_handler_risk_decision
+from . import finance_handler_approval_outcome
+from . import finance_handler_tax_determination
