@@ -107,7 +107,7 @@ class FinanceConnector(models.Model):
         connectors = super(
             FinanceConnector, self.with_context(finance_json_compiling=True)
         ).create([self._with_own_settings(vals) for vals in vals_list])
-        connectors = connectors.with_context(self.env.context)
+        connectors = self.browse(connectors.ids)
         connectors._compile_json_mappings()
         return connectors
 

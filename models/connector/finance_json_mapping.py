@@ -109,7 +109,7 @@ class FinanceJsonMapping(models.Model):
         mappings = super(
             FinanceJsonMapping, self.with_context(finance_json_compiling=True)
         ).create(vals_list)
-        mappings = mappings.with_context(self.env.context)
+        mappings = self.browse(mappings.ids)
         mappings._compile()
         return mappings
 
