@@ -1,148 +1,343 @@
-import logging
-import time
+import hashlib
+import re
+
+from psycopg2.errors import SerializationFailure
 
 from odoo import SUPERUSER_ID, http
-from odoo.exceptions import UserError
 from odoo.http import request
 
-from ..models import clock, constants
+from ..models import constants
 from ..models.connector.finance_connector import CODE_PATTERN
-from ..signing import VerificationError, verify
+from ..models.inbox.shape import header_fault, is_deeper
+from ..signing import VerificationError
 from .problem import json_response, problem_response
 
-_logger = logging.getLogger(__name__)
+PATH = "/finance/v1/inbound/<string:code>"
+ALLOWED = [("Allow", "POST, OPTIONS")]
+JSON_TYPE = re.compile(r"application/(?:json|[\w.!#$&^-]+\+json)", re.ASCII)
+# The CloudEvents webhook profile names an origin by its DNS name.
+ORIGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
+TOO_OLD = "timestamp_too_old"
 
-# When a refusal was last recorded, by connector; one per server process.
-_recorded: dict[tuple[str, int], float] = {}
+
+def _gate(env, code):
+    """Return the connector's gate, None for what is no connector's code."""
+    if not CODE_PATTERN.fullmatch(code):
+        return None
+    return env["finance.connector"]._inbound_gate(code)
+
+
+def _body_limit(env, args):
+    gate = _gate(env, args["code"])
+    return gate.max_bytes if gate else constants.MAX_BODY_BYTES
+
+
+def _refuse_size(env, args, limit):
+    detail = f"A message may have {limit} bytes at most. Split it."
+    call = Call(env, args["code"], read=False)
+    return call.refuse("too_large", 413, "D-SCHEMA", "Too large", detail)
 
 
 class InboundController(http.Controller):
     """Where external systems POST their messages.
 
     Verify, store, answer: nothing else happens while the sender waits. Odoo commits
-    before it sends the answer, so a 202 is never given for what could be lost.
+    before it sends the answer, so what was acknowledged is never lost.
     """
 
     @http.route(
-        "/finance/v1/inbound/<string:code>",
+        PATH,
         type="http",
-        auth="public",
+        # Nothing of Odoo's own users is asked for: the signature decides.
+        auth="none",
         methods=["POST"],
         csrf=False,
         save_session=False,
         readonly=False,
-        max_content_length=constants.MAX_BODY_BYTES,
-        raw_body=True,
+        max_content_length=constants.MAX_FILE_BYTES,
+        raw_body=(_body_limit, _refuse_size),
     )
     def inbound(self, code, **_form):
         """Take one message in.
 
-        202 stored (or known already) · 401 not signed rightly · 404 no such
-        connector · 409 the id came before with another body · 410 retired ·
-        413 too large · 503 suspended, come back later
+        202, or what the provider expects, stored (or known already) · 400 nested too
+        deep · 401 not signed rightly · 404 no such connector · 409 the id came before
+        with other content · 410 retired · 413 too large · 415 compressed · 429 too
+        many · 431 headers · 503 suspended, come back later
         """
-        env = request.env(user=SUPERUSER_ID, su=True)
-        connector = env["finance.connector"]
-        if CODE_PATTERN.fullmatch(code):
-            connector = connector.search([("code", "=", code)], limit=1)
-        refused = _refuse_by_state(connector)
-        if refused is not None:
-            return refused
+        call = Call(request.env(user=SUPERUSER_ID, su=True), code)
+        return call.refused() or call.take_in()
+
+    @http.route(
+        PATH,
+        type="http",
+        auth="none",
+        methods=["OPTIONS"],
+        csrf=False,
+        save_session=False,
+        readonly=False,
+    )
+    def handshake(self, code, **_form):
+        """Answer the handshake of CloudEvents' webhook profile.
+
+        A sender asks before it delivers whether it is welcome (CloudEvents 1.0, HTTP
+        1.1 Web Hooks, 4). Each message is verified all the same.
+        """
+        call = Call(request.env(user=SUPERUSER_ID, su=True), code, read=False)
+        return call.refused_by_state() or call.greet()
+
+    @http.route(
+        PATH,
+        type="http",
+        auth="none",
+        methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"],
+        csrf=False,
+        save_session=False,
+        readonly=True,
+    )
+    def explain(self, code, **_form):
+        """Tell whoever looks at the address with a browser what it is for."""
+        return problem_response(
+            405,
+            "METHOD",
+            "Send a POST",
+            "This address takes signed messages by POST. There is nothing to read "
+            "here.",
+            headers=ALLOWED,
+        )
+
+
+class Call:
+    """One call from outside.
+
+    :param bool read: whether its body was read
+    """
+
+    def __init__(self, env, code, *, read=True):
+        http_request = request.httprequest
+        self.env = env
+        self.code = code
+        self.gate = _gate(env, code)
         # Kept by ir.http before anything parsed it; also for when Odoo calls the
         # controller again after a lost race.
-        body = request.httprequest.get_data(cache=True)
-        headers = dict(request.httprequest.headers)
-        try:
-            credential = _verify(connector, headers, body)
-        except VerificationError as error:
-            return _refuse_signature(connector, error)
-        adapter, _options = connector._format_of(headers)
-        external_id = adapter.external_id(headers, body)
-        outcome = env["finance.message"]._receive(
-            connector,
-            external_id,
-            body,
-            headers,
-            request.httprequest.remote_addr,
-            credential,
+        self.body = http_request.get_data(cache=True) if read else b""
+        self.headers = dict(http_request.headers)
+        self.address = http_request.remote_addr
+        self.url = http_request.url
+
+    # === REFUSING === #
+
+    def refuse(
+        self, reason, status, code, title, detail, *, replayed=False, **problem_values
+    ):
+        """Count a refused call, and return the answer.
+
+        :param str reason: of the ``finance.refusal``
+        :param bool replayed: its signature is right, but old
+        """
+        self.env["finance.refusal"]._note(
+            self.gate,
+            self.code,
+            self.address,
+            reason,
+            detail,
+            replayed=replayed,
+            facts={
+                "size": len(self.body),
+                "sha256": hashlib.sha256(self.body).hexdigest(),
+                "header_names": ", ".join(self.headers)[
+                    : constants.REFUSAL_DETAIL_CHARS
+                ].replace("\0", "\ufffd"),
+            },
         )
+        return problem_response(status, code, title, detail, **problem_values)
+
+    def refused(self):
+        """Return the answer to a call that is not even verified, None if it is."""
+        return self.refused_by_state() or self.refused_by_shape()
+
+    def refused_by_state(self):
+        """Return the answer for a connector that takes nothing, None if it does."""
+        gate = self.gate
+        if not gate or gate.state in ("draft", "in_review"):
+            return self.refuse(
+                "unknown_connector",
+                404,
+                "NOT-FOUND",
+                "No such connector",
+                "There is no live connector at this address. Check the last part of "
+                "it.",
+            )
+        if gate.state == "retired":
+            return problem_response(
+                410,
+                "GONE",
+                "Connector retired",
+                "This connection has ended; stop sending.",
+            )
+        if gate.state == "suspended":
+            return problem_response(
+                503,
+                "SUSPENDED",
+                "Connector suspended",
+                "This connection is suspended for the moment; send again later.",
+                retryable=True,
+                headers=[("Retry-After", str(constants.SUSPENDED_RETRY_AFTER))],
+            )
+        return None
+
+    def refused_by_shape(self):
+        fault = header_fault(
+            request.httprequest.headers,
+            constants.MAX_HEADERS,
+            constants.MAX_HEADER_BYTES,
+        )
+        if fault:
+            return self.refuse("bad_header", 431, "D-SCHEMA", "Headers", fault)
+        encoding = self.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in ("", "identity"):
+            return self.refuse(
+                "unsupported_encoding",
+                415,
+                "D-SCHEMA",
+                "Compressed content",
+                "Compressed content is not taken, as a signature is over the bytes. "
+                "Send it without Content-Encoding.",
+                # RFC 9110, 15.5.16.
+                headers=[("Accept-Encoding", "identity")],
+            )
+        if self.gate.rate:
+            wait = self.env["finance.connector.usage"]._take(self.gate)
+            if wait:
+                seconds = str(int(wait) + 1)
+                return self.refuse(
+                    "too_many",
+                    429,
+                    "RATE-LIMITED",
+                    "Too many calls",
+                    f"This connection may make {self.gate.rate} calls per minute. Try "
+                    f"again in {seconds} s.",
+                    retryable=True,
+                    headers=[("Retry-After", seconds)],
+                )
+        return None
+
+    def refuse_signature(self, error, adapter):
+        """Return the answer to a call that was not verified."""
+        replayed = error.code == TOO_OLD and (
+            # A scheme that looks at the signature first says so.
+            getattr(error, "authentic", False) or self._is_known(adapter)
+        )
+        answer = self.refuse(
+            error.code,
+            401,
+            "C-REPLAYED" if replayed else "C-SIGNATURE",
+            "Signature refused",
+            str(error),
+            replayed=replayed,
+        )
+        return _reply(self.gate.refused) if self.gate.refused else answer
+
+    def _is_known(self, adapter):
+        """Return whether the very same message was taken in before."""
+        self.env.cr.execute(
+            """
+            SELECT sha256 FROM finance_message
+             WHERE connector_id = %s AND external_id = %s
+            """,
+            [self.gate.id, adapter.external_id(self.headers, self.body)],
+        )
+        row = self.env.cr.fetchone()
+        return bool(row) and row[0] == hashlib.sha256(self.body).hexdigest()
+
+    # === LETTING IN === #
+
+    def take_in(self):
+        """Verify and store a message; return the answer."""
+        gate = self.gate
+        adapter = gate.adapter_of(self.headers)
+        try:
+            vouched = (
+                self.env["finance.connector"]
+                .browse(gate.id)
+                ._verify_inbound(self.headers, self.body, self.address, self.url)
+            )
+        except VerificationError as error:
+            return self.refuse_signature(error, adapter)
+        content_type = self.headers.get("Content-Type", "").partition(";")[0]
+        if JSON_TYPE.fullmatch(content_type.strip().lower()) and is_deeper(
+            self.body, constants.MAX_NESTING
+        ):
+            return self.refuse(
+                "too_deep",
+                400,
+                "D-SCHEMA",
+                "Nested too deep",
+                f"JSON may be nested {constants.MAX_NESTING} levels deep at most.",
+            )
+        external_id = adapter.external_id(self.headers, self.body)
+        outcome = self._store(adapter, external_id, vouched)
         if outcome == "conflict":
             return problem_response(
                 409,
                 "C-IDEMP-MISUSE",
                 "Id used twice",
-                "This message id came before with another body. Give every message "
+                "This message id came before with other content. Give every message "
                 "an id of its own.",
             )
+        # What was refused often enough is kept apart, and the sender may stop.
+        reply = gate.accepted or adapter.reply
+        if reply:
+            return _reply(reply)
         return json_response(
             202, {"id": external_id, "duplicate": outcome == "duplicate"}
         )
 
+    def _store(self, adapter, external_id, vouched):
+        """Store the message; again, if another call was storing the same."""
+        fingerprint = adapter.fingerprint(self.headers, self.body)
+        for attempt in range(1, constants.PROCESS_MAX_TRIES + 1):
+            try:
+                return self.env["finance.message"]._receive(
+                    self.gate,
+                    external_id,
+                    self.body,
+                    self.headers,
+                    self.address,
+                    vouched,
+                    fingerprint,
+                )
+            except SerializationFailure:
+                if attempt == constants.PROCESS_MAX_TRIES:
+                    raise
+                # At once, and not after the second or so that Odoo waits.
+                self.env.cr.rollback()
+        return None
 
-def _refuse_by_state(connector):
-    """Return the answer for a connector that takes nothing, None if it does."""
-    if not connector or connector.state in ("draft", "in_review"):
-        return problem_response(
-            404,
-            "NOT-FOUND",
-            "No such connector",
-            "There is no live connector at this address. Check the last part of it.",
+    def greet(self):
+        origin = self.headers.get("WebHook-Request-Origin", "").strip()
+        if not origin:
+            return request.make_response("", headers=ALLOWED, status=204)
+        if not ORIGIN.fullmatch(origin):
+            return problem_response(
+                400,
+                "D-SCHEMA",
+                "Origin not understood",
+                "WebHook-Request-Origin has to be a DNS name.",
+            )
+        return request.make_response(
+            "",
+            headers=[
+                *ALLOWED,
+                ("WebHook-Allowed-Origin", origin),
+                ("WebHook-Allowed-Rate", str(self.gate.rate or "*")),
+            ],
         )
-    if connector.state == "retired":
-        return problem_response(
-            410, "GONE", "Connector retired", "This connection has ended; stop sending."
-        )
-    if connector.state == "suspended":
-        return problem_response(
-            503,
-            "SUSPENDED",
-            "Connector suspended",
-            "This connection is suspended for the moment; send again later.",
-            retryable=True,
-            headers=[("Retry-After", str(constants.SUSPENDED_RETRY_AFTER))],
-        )
-    return None
 
 
-def _verify(connector, headers, body):
-    """Return the name of the credential that verifies the message.
-
-    :raise VerificationError: when none does, or there is none
-    """
-    credentials = connector.credential_ids.filtered(
-        lambda credential: credential.direction == "inbound"
+def _reply(reply):
+    return request.make_response(
+        reply.body,
+        headers=[("Content-Type", reply.content_type)],
+        status=reply.status,
     )
-    try:
-        secrets = credentials._secrets()
-    except UserError as error:
-        # Closed, not open: what can't be verified is refused.
-        _logger.error("finance_hub: %s", error)
-        secrets = []
-    verify(secrets, headers, body, clock.now().timestamp())
-    return ", ".join(credentials._usable().mapped("name"))
-
-
-def _refuse_signature(connector, error):
-    """Record a refused call, now and then, and say what was wrong with it."""
-    key = (request.env.cr.dbname, connector.id)
-    now = time.monotonic()
-    interval = constants.REFUSAL_RECORD_INTERVAL.total_seconds()
-    if now - _recorded.get(key, -interval) >= interval:
-        _recorded[key] = now
-        env = connector.env
-        env["finance.exception"]._open(
-            "C-SIGNATURE",
-            company=connector.company_id,
-            record=connector,
-            connector=connector,
-            fingerprint=f"connector:{connector.id}:{error.code}",
-            summary=env._(
-                "Calls to %s are refused: the signature is not right", connector.name
-            ),
-            cause=env._(
-                "Last one from %(address)s: %(error)s",
-                address=request.httprequest.remote_addr,
-                error=error,
-            ),
-        )
-    return problem_response(401, "C-SIGNATURE", "Signature refused", str(error))

@@ -23,6 +23,8 @@ MATRIX = {
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
     "finance.message.duplicate": (READ, READ, READ, READ),
+    "finance.refusal": (READ, READ, READ, READ),
+    "finance.connector.usage": (READ, READ, READ, READ),
     "finance.command": (READ, READ, READ, READ),
     "finance.transaction": (READ, READ, READ, READ),
     "finance.transition": (READ, READ, READ, READ),
@@ -60,6 +62,7 @@ ACTIONS = {
         "action_retire": ADMINISTRATOR,
         "action_open_exceptions": EVERY_ROLE,
         "action_open_messages": EVERY_ROLE,
+        "action_open_refusals": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
@@ -109,8 +112,11 @@ ACTIONS = {
     "finance.message": {
         "action_retry": OPERATOR,
         "action_open_trace": EVERY_ROLE,
+        "action_open_conflict": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.refusal": {},
+    "finance.connector.usage": {},
     "finance.command": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,

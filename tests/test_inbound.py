@@ -9,8 +9,8 @@ from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
 from ..contracts import EVENT_TYPES
-from ..controllers import inbound
 from ..models import constants
+from ..models.inbox.finance_refusal import TALLY
 from ..signing import sign_headers
 from .common import FinanceHubCommon
 
@@ -24,8 +24,8 @@ class TestInbound(FinanceHubCommon, HttpCase):
 
     def setUp(self):
         super().setUp()
-        inbound._recorded.clear()
-        self.addCleanup(inbound._recorded.clear)
+        TALLY.clear()
+        self.addCleanup(TALLY.clear)
         self.connector = self.make_connector("shop")
         self.credential = self.make_credential(self.connector, "inbound", SECRET)
         self.env.flush_all()
@@ -306,7 +306,9 @@ class TestInbound(FinanceHubCommon, HttpCase):
         body = self.cloud_event(self.captured("INV/1"))
         with (
             patch.dict("os.environ", {"FINANCE_HUB_ENCRYPTION_KEYS": "no-key"}),
-            mute_logger("odoo.addons.finance_hub.controllers.inbound"),
+            mute_logger(
+                "odoo.addons.finance_hub.models.connector.finance_connector_inbound"
+            ),
         ):
             response = self.send(body)
         self.assertIn(response.status_code, (401, 503), response.text)
