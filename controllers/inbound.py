@@ -12,7 +12,6 @@ from ..models.inbox.shape import header_fault, is_deeper
 from ..signing import VerificationError
 from .problem import json_response, problem_response
 
-PATH = "/finance/v1/inbound/<string:code>"
 ALLOWED = [("Allow", "POST, OPTIONS")]
 JSON_TYPE = re.compile(r"application/(?:json|[\w.!#$&^-]+\+json)", re.ASCII)
 # The CloudEvents webhook profile names an origin by its DNS name.
@@ -46,11 +45,12 @@ class InboundController(http.Controller):
     """
 
     @http.route(
-        PATH,
+        "/finance/v1/inbound/<string:code>",
         type="http",
         # Nothing of Odoo's own users is asked for: the signature decides.
         auth="none",
-        methods=["POST"],
+        # One route, as Odoo would let any of several answer an OPTIONS.
+        methods=["POST", "OPTIONS", "GET", "HEAD", "PUT", "PATCH", "DELETE"],
         csrf=False,
         save_session=False,
         readonly=False,
@@ -61,50 +61,28 @@ class InboundController(http.Controller):
         """Take one message in.
 
         202, or what the provider expects, stored (or known already) · 400 nested too
-        deep · 401 not signed rightly · 404 no such connector · 409 the id came before
-        with other content · 410 retired · 413 too large · 415 compressed · 429 too
-        many · 431 headers · 503 suspended, come back later
+        deep · 401 not signed rightly · 404 no such connector · 405 nothing to read ·
+        409 the id came before with other content · 410 retired · 413 too large · 415
+        compressed · 429 too many · 431 headers · 503 suspended, come back later
         """
+        method = request.httprequest.method
+        if method not in ("POST", "OPTIONS"):
+            return _explain()
         call = Call(request.env(user=SUPERUSER_ID, su=True), code)
-        return call.refused() or call.take_in()
+        if method == "OPTIONS":
+            return call.refused_by_state() or call.greet()
+        return call.refused_by_state() or call.refused_by_shape() or call.take_in()
 
-    @http.route(
-        PATH,
-        type="http",
-        auth="none",
-        methods=["OPTIONS"],
-        csrf=False,
-        save_session=False,
-        readonly=False,
+
+def _explain():
+    """Tell whoever looks at the address with a browser what it is for."""
+    return problem_response(
+        405,
+        "METHOD",
+        "Send a POST",
+        "This address takes signed messages by POST. There is nothing to read here.",
+        headers=ALLOWED,
     )
-    def handshake(self, code, **_form):
-        """Answer the handshake of CloudEvents' webhook profile.
-
-        A sender asks before it delivers whether it is welcome (CloudEvents 1.0, HTTP
-        1.1 Web Hooks, 4). Each message is verified all the same.
-        """
-        call = Call(request.env(user=SUPERUSER_ID, su=True), code, read=False)
-        return call.refused_by_state() or call.greet()
-
-    @http.route(
-        PATH,
-        type="http",
-        auth="none",
-        methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"],
-        csrf=False,
-        save_session=False,
-        readonly=True,
-    )
-    def explain(self, code, **_form):
-        """Tell whoever looks at the address with a browser what it is for."""
-        return problem_response(
-            405,
-            "METHOD",
-            "Send a POST",
-            "This address takes signed messages by POST. There is nothing to read "
-            "here.",
-            headers=ALLOWED,
-        )
 
 
 class Call:
@@ -152,10 +130,6 @@ class Call:
         )
         return problem_response(status, code, title, detail, **problem_values)
 
-    def refused(self):
-        """Return the answer to a call that is not even verified, None if it is."""
-        return self.refused_by_state() or self.refused_by_shape()
-
     def refused_by_state(self):
         """Return the answer for a connector that takes nothing, None if it does."""
         gate = self.gate
@@ -187,6 +161,7 @@ class Call:
         return None
 
     def refused_by_shape(self):
+        """Return the answer to a call that can't be worked on, None if it can."""
         fault = header_fault(
             request.httprequest.headers,
             constants.MAX_HEADERS,
@@ -315,6 +290,11 @@ class Call:
         return None
 
     def greet(self):
+        """Answer the handshake of CloudEvents' webhook profile.
+
+        A sender asks before it delivers whether it is welcome (CloudEvents 1.0, HTTP
+        1.1 Web Hooks, 4). Each message is verified all the same.
+        """
         origin = self.headers.get("WebHook-Request-Origin", "").strip()
         if not origin:
             return request.make_response("", headers=ALLOWED, status=204)

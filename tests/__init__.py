@@ -10,6 +10,8 @@ from . import test_dispatchers
 from . import test_batches
 from . import test_subscriptions
 from . import test_inbound
+from . import test_inbound_edge
+from . import test_inbound_refusals
 from . import test_commands
 from . import test_exceptions
 from . import test_connector
