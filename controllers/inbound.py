@@ -8,6 +8,7 @@ from odoo.http import request
 
 from ..models import constants
 from ..models.connector.finance_connector import CODE_PATTERN
+from ..models.connector.finance_connector_inbound import REFUSAL_STATUSES
 from ..models.inbox.shape import header_fault, is_deeper
 from ..signing import VerificationError
 from .problem import json_response, problem_response
@@ -200,18 +201,21 @@ class Call:
     def refuse_signature(self, error, adapter):
         """Return the answer to a call that was not verified."""
         replayed = error.code == TOO_OLD and (
-            # A scheme that looks at the signature first says so.
-            getattr(error, "authentic", False) or self._is_known(adapter)
+            error.authentic or self._is_known(adapter)
         )
+        status = REFUSAL_STATUSES.get(error.code, 401)
         answer = self.refuse(
             error.code,
-            401,
+            status,
             "C-REPLAYED" if replayed else "C-SIGNATURE",
-            "Signature refused",
+            "Call refused",
             str(error),
             replayed=replayed,
+            retryable=status == 503,
         )
-        return _reply(self.gate.refused) if self.gate.refused else answer
+        if self.gate.refused and status == 401:
+            return _reply(self.gate.refused)
+        return answer
 
     def _is_known(self, adapter):
         """Return whether the very same message was taken in before."""

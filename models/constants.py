@@ -9,6 +9,8 @@ GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
 GROUP_AUDITOR = "finance_hub.group_auditor"
 # Sees the content of messages that are kept encrypted.
 GROUP_CONFIDENTIAL = "finance_hub.group_confidential"
+# Those who leave their word on what they work at; auditors look on.
+GROUPS_WORKING = (GROUP_OPERATOR, GROUP_APPROVER, GROUP_ADMINISTRATOR)
 
 # === OUTBOX === #
 # A dispatcher job claims work for this long, then hands over to a new job, well
@@ -187,6 +189,49 @@ WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
 
+# === HOLDS AND APPROVALS === #
+# Holds looked at in one run of the scheduled action.
+HOLD_BATCH = 1000
+# How long an approver has, unless the connector says otherwise.
+APPROVAL_DUE = timedelta(days=2)
+
+# === POSTING REQUESTS === #
+# Lines of a request that its screen shows side by side with the entry's.
+POSTING_PREVIEW_LINES = 200
+# Faults of one request that are listed.
+POSTING_MAX_FAULTS = 100
+
+# === MASTER DATA === #
+# Days before a temporary mapping ends at which its steward is reminded.
+MAPPING_NOTICE = timedelta(days=14)
+# Suggestions for an unmapped code that are shown.
+SUGGESTIONS_SHOWN = 8
+# Records among which a counterpart of a code is looked for.
+SUGGESTION_SEARCH_LIMIT = 5_000
+# Parties that each way of finding a possible duplicate gives at most, and how many of
+# the likeliest a person is shown.
+PARTY_SEARCH_LIMIT = 200
+PARTY_CANDIDATES_SHOWN = 10
+# === PAYMENTS === #
+# Invoices that are looked at before several fitting ones are called ambiguous.
+MATCH_LIMIT = 20
+# Parts of a reference shorter than this name no document by themselves.
+MATCH_MIN_CHARS = 4
+# Invoices that one reference can list.
+MATCH_MAX_REFERENCES = 100
+# An outcome that is not known is asked for by a person after this.
+INDOUBT_GRACE = timedelta(minutes=15)
+# Transactions looked at in one run of the sweep.
+INDOUBT_BATCH = 500
+# A bank line of the right amount is taken for a payout from so long before its value
+# date to so long after it, unless the bank line names the payout.
+PAYOUT_BANK_BEFORE = timedelta(days=3)
+PAYOUT_BANK_AFTER = timedelta(days=10)
+# Items of a payout that its event lists; the event counts them all.
+PAYOUT_MAX_ITEMS = 1_000
+# Lines of a payout named in an exception's cause.
+PAYOUT_SAMPLE = 5
+
 # === API CLIENTS === #
 # How long the key before the last rotation is accepted beside its successor.
 KEY_OVERLAP = timedelta(hours=24)
@@ -243,6 +288,14 @@ PULSE_HOURS_KEPT = timedelta(days=400)
 PULSE_ROLL_UP = timedelta(hours=3)
 # Rows removed in one transaction.
 PULSE_PURGE_BATCH = 10_000
+
+# === DASHBOARD === #
+# Connectors shown, the unwell first.
+DASHBOARD_CONNECTORS = 60
+# How far back the first count of a tally goes, and what each later one counts anew: a
+# transaction may commit late.
+TALLY_HISTORY = timedelta(days=31)
+TALLY_RECOUNT = timedelta(hours=1)
 
 # === RETENTION === #
 # Rows looked at, and rows removed, in one transaction.

@@ -6,9 +6,12 @@ from . import test_capture_apps
 from . import test_delivery
 from . import test_gates
 from . import test_lanes
+from . import test_mapping
 from . import test_dispatchers
 from . import test_batches
 from . import test_subscriptions
+from . import test_holds
+from . import test_posting_request
 from . import test_inbound
 from . import test_inbound_edge
 from . import test_inbound_refusals
@@ -24,6 +27,7 @@ from . import test_amqp
 from . import test_trace
 from . import test_replay
 from . import test_health
+from . import test_dashboard
 from . import test_janitor
 from . import test_suspension
 from . import test_ping
@@ -33,3 +37,5 @@ from . import test_tours
 from . import test_client
 from . import test_feed
 from . import test_feed_order
+from . import test_payments_capture
+from . import test_payouts

@@ -38,6 +38,7 @@ MATRIX = {
     "finance.batch": (READ, READ, READ, READ),
     "finance.endpoint.health": (READ, READ, READ, READ),
     "finance.pulse": (READ, READ, READ, READ),
+    "finance.tally": (READ, READ, READ, READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
@@ -85,6 +86,7 @@ ACTIONS = {
     },
     "finance.endpoint.health": {},
     "finance.pulse": {},
+    "finance.tally": {},
     "finance.batch": {"action_retry": OPERATOR, "action_cancel": OPERATOR},
     "finance.retention": {},
     "finance.archive": {
@@ -189,6 +191,7 @@ class AccessCase(FinanceHubCommon):
         self.sink.answers = [status(500)]
         self.invoice = self.make_invoice(100.0)
         self.dispatch()
+        self.env["finance.tally"]._count()
         body = self.cloud_event(self.captured(self.invoice.name))
         self.receive(self.shop, body)
         self.receive(self.shop, body)

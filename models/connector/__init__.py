@@ -7,3 +7,4 @@ from . import finance_endpoint_feed
 from . import finance_client
 from . import finance_client_usage
 from . import finance_subscription
+from . import finance_connector_payment
