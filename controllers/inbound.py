@@ -208,10 +208,13 @@ class Call:
             error.code,
             status,
             "C-REPLAYED" if replayed else "C-SIGNATURE",
-            "Call refused",
+            "Signature refused",
             str(error),
             replayed=replayed,
             retryable=status == 503,
+            headers=[("Retry-After", str(constants.UNAVAILABLE_RETRY_AFTER))]
+            if status == 503
+            else (),
         )
         if self.gate.refused and status == 401:
             return _reply(self.gate.refused)
@@ -299,7 +302,9 @@ class Call:
         A sender asks before it delivers whether it is welcome (CloudEvents 1.0, HTTP
         1.1 Web Hooks, 4). Each message is verified all the same.
         """
-        origin = self.headers.get("WebHook-Request-Origin", "").strip()
+        # Asked for in any case, unlike in the dictionary.
+        headers = request.httprequest.headers
+        origin = headers.get("WebHook-Request-Origin", "").strip()
         if not origin:
             return request.make_response("", headers=ALLOWED, status=204)
         if not ORIGIN.fullmatch(origin):

@@ -147,9 +147,7 @@ class TestInboundEdge(InboundCase):
         body = self.cloud_event(self.captured("INV/1"))
         for _index in range(2):
             response = self.send(body)
-            self.assertEqual(
-                (response.status_code, response.text), (200, "[accepted]")
-            )
+            self.assertEqual((response.status_code, response.text), (200, "[accepted]"))
             self.assertEqual(response.headers["Content-Type"], "text/plain")
         self.assertEqual(self.messages().duplicate_count, 1)
         self.assertEqual(self.messages().reply, "200 [accepted]")
@@ -179,8 +177,7 @@ class TestInboundEdge(InboundCase):
         self.connector.inbound_rate = 3
         body = self.cloud_event(self.captured("INV/1"))
         statuses = [
-            self.send(body, message_id=f"msg_{index}").status_code
-            for index in range(3)
+            self.send(body, message_id=f"msg_{index}").status_code for index in range(3)
         ]
         self.assertEqual(statuses, [202] * 3)
         response = self.send(body, message_id="msg_9")

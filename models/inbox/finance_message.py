@@ -168,7 +168,9 @@ class FinanceMessage(models.Model):
     @api.depends("command_ids.state", "command_ids.title", "state", "error")
     def _compute_outcome(self):
         labels = dict(
-            self.env["finance.command"]._fields["state"]._description_selection(self.env)
+            self.env["finance.command"]
+            ._fields["state"]
+            ._description_selection(self.env)
         )
         for message in self:
             commands = message.command_ids.filtered(

@@ -297,7 +297,7 @@ class Processor:
                     )
                 # Now, so that what the end of the transaction finds is caught.
                 cr.flush()
-        except Exception as error:  # noqa: BLE001 (one by one, it will tell again)
+        except Exception as error:
             _logger.info("finance_hub: %s %s one by one: %s", model, ids, error)
             done, errors = set(), {}
             for row_id in ids:
@@ -308,9 +308,7 @@ class Processor:
                     errors[row_id] = error
         self.done += len(done) if model == "finance.command" else 0
         for row_id, error in errors.items():
-            _logger.error(
-                "finance_hub: %s %s failed", model, row_id, exc_info=error
-            )
+            _logger.error("finance_hub: %s %s failed", model, row_id, exc_info=error)
             self._in_transaction(
                 lambda env, row_id=row_id, error=error: (
                     env[model].browse(row_id)._postpone(error)
@@ -334,7 +332,7 @@ class Processor:
                 # a race.
                 if attempt == constants.PROCESS_MAX_TRIES:
                     return error
-            except Exception as error:  # noqa: BLE001 (told to a person)
+            except Exception as error:
                 return error
         return None
 
@@ -362,7 +360,7 @@ class Processor:
             except OperationalError:
                 # The transaction itself is no good any more.
                 raise
-            except Exception as error:  # noqa: BLE001 (told to a person)
+            except Exception as error:
                 # Undone by the command's savepoint; this fails if it was not in it.
                 env.cr.execute("SELECT 1", log_exceptions=False)
                 errors[command.id] = error
