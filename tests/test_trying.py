@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models import constants
 from .common import FinanceHubCommon
 
 CHARGE = {
@@ -159,6 +160,20 @@ class TestTrying(FinanceHubCommon):
         other = self.make_connector("other", adapter="stripe")
         with self.assertRaises(UserError):
             self.try_(None, other, message_id=message.id)
+
+    def test_an_encrypted_message_is_for_those_who_may_read_it(self):
+        self.connector.encrypt_bodies = True
+        _outcome, message = self.receive(
+            self.connector, json.dumps(CHARGE).encode(), "evt_1"
+        )
+        operator = self.users["operator"]
+        action = message.with_user(operator).action_try()
+        wizard = self.env["finance.try.wizard"].browse(action["res_id"])
+        with self.assertRaisesRegex(UserError, "encrypted"):
+            wizard.with_user(operator).action_try()
+        operator.group_ids += self.env.ref(constants.GROUP_CONFIDENTIAL)
+        wizard.with_user(operator).action_try()
+        self.assertEqual(wizard.result_ids.business_key, "pi_1")
 
     def test_nothing_to_try(self):
         for values in ({}, {"content": "   "}):

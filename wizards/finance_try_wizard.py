@@ -8,6 +8,7 @@ from odoo.exceptions import UserError
 from ..contracts import COMMAND_TYPES, ContractError, business_key, parse_command
 from ..models import clock, constants
 from ..models.access import require_group
+from ..signing import SecretBoxError
 
 CONTENT_TYPE = "Content-Type"
 JSON, CLOUD_EVENT = "application/json", "application/cloudevents+json"
@@ -150,9 +151,19 @@ class FinanceTryWizard(models.TransientModel):
         return headers, body
 
     def _stored(self):
-        """Return (headers, body) of a received message."""
+        """Return (headers, body) of a received message.
+
+        :raise UserError: when its content can't be had, or not by this person
+        """
         message = self.message_id
-        body = base64.b64decode(message.with_context(bin_size=False).body or b"")
+        if message.content_hidden:
+            raise UserError(
+                self.env._("The content of this message is encrypted, and not for you.")
+            )
+        try:
+            body = message._raw()
+        except SecretBoxError as error:
+            raise UserError(str(error)) from error
         if not body:
             raise UserError(
                 self.env._("The content of this message is not kept any more.")
