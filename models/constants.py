@@ -131,6 +131,18 @@ SUSPENDED_RETRY_AFTER = 300
 # The same, where what a call is verified with can't be fetched at the moment.
 UNAVAILABLE_RETRY_AFTER = 30
 
+# === EXCEPTION DESK === #
+# Solved ones of the same kind that an exception shows.
+SIMILAR_SHOWN = 5
+# Share of the time until it is due after which somebody is warned, and how long before
+# the due time an exception is looked at for that at all.
+DUE_WARNING_SHARE = 0.75
+DUE_WARNING_HORIZON = timedelta(days=2)
+# Shortest time between two steps of an escalation.
+ESCALATION_MIN_SPAN = timedelta(hours=1)
+# Exceptions looked at in one run.
+ESCALATION_BATCH = 1000
+
 # === HOLDS AND APPROVALS === #
 # Holds looked at in one run of the scheduled action.
 HOLD_BATCH = 1000
@@ -173,6 +185,16 @@ PAYOUT_BANK_AFTER = timedelta(days=10)
 PAYOUT_MAX_ITEMS = 1_000
 # Lines of a payout named in an exception's cause.
 PAYOUT_SAMPLE = 5
+
+# === BANK STATEMENTS === #
+# Bank transactions created at a time: enough to batch, few enough to stay small.
+STATEMENT_CHUNK = 500
+# Digits and letters that an account number needs to be known as the end of an IBAN.
+ACCOUNT_MIN_LENGTH = 8
+# How long after it is ready a statement may take to arrive.
+STATEMENT_GRACE = timedelta(hours=4)
+# Awaited statements looked at in one run.
+AWAITED_BATCH = 1000
 
 # === API CLIENTS === #
 # How long the key before the last rotation is accepted beside its successor.
