@@ -25,6 +25,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, HttpCase, tagged
 from odoo.tools import mute_logger
 
+from ..controllers import inbound
 from ..models.connector import finance_connector_inbound
 from ..models.connector.schemes import INBOUND, OUTBOUND
 from ..models.connector.schemes import inbound as schemes
@@ -94,6 +95,7 @@ class InboundCase(FinanceHubCommon, HttpCase):
 
     def setUp(self):
         super().setUp()
+        inbound._recorded.clear()
         finance_connector_inbound.documents.clear()
         self.addCleanup(finance_connector_inbound.documents.clear)
         self.connector = self.make_connector("shop")
