@@ -17,6 +17,9 @@ from . import test_credit
 from . import test_decisions
 from . import test_tax
 from . import test_inbound
+from . import test_inbound_edge
+from . import test_inbound_refusals
+from . import test_inbound_processing
 from . import test_inbound_presets
 from . import test_commands
 from . import test_bank_statements

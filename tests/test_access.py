@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models.inbox.finance_refusal import TALLY
 from .common import GROUPS, FinanceHubCommon, status
 
 SECRET = "whsec_" + "A" * 32
@@ -23,6 +24,8 @@ MATRIX = {
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
     "finance.message.duplicate": (READ, READ, READ, READ),
+    "finance.refusal": (READ, READ, READ, READ),
+    "finance.connector.usage": (READ, READ, READ, READ),
     "finance.command": (READ, READ, READ, READ),
     "finance.transaction": (READ, READ, READ, READ),
     "finance.transition": (READ, READ, READ, READ),
@@ -82,6 +85,7 @@ ACTIONS = {
         "action_retire": ADMINISTRATOR,
         "action_open_exceptions": EVERY_ROLE,
         "action_open_messages": EVERY_ROLE,
+        "action_open_refusals": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
@@ -134,8 +138,11 @@ ACTIONS = {
     "finance.message": {
         "action_retry": OPERATOR,
         "action_open_trace": EVERY_ROLE,
+        "action_open_conflict": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.refusal": {},
+    "finance.connector.usage": {},
     "finance.command": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -256,6 +263,7 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_edge_rows()
         self.make_master_data()
         self.env["finance.replay"].create(
             {
@@ -294,6 +302,16 @@ class AccessCase(FinanceHubCommon):
                 "ownership_id": ownership.id,
             }
         )
+
+    def make_edge_rows(self):
+        """Make what the edge writes: a refused call, and a call of a limited one."""
+        gate = self.env["finance.connector"]._inbound_gate("shop")._replace(rate=60)
+        with self.enter_registry_test_mode():
+            self.env["finance.connector.usage"]._take(gate)
+            TALLY.clear()
+            self.env["finance.refusal"]._note(
+                gate, "shop", "192.0.2.1", "missing_header", "Not signed."
+            )
 
     def make_insight_rows(self):
         """Make what scheduled actions make, and a batch."""
