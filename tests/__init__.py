@@ -12,8 +12,14 @@ from . import test_batches
 from . import test_subscriptions
 from . import test_holds
 from . import test_posting_request
+from . import test_approvals
+from . import test_credit
+from . import test_decisions
+from . import test_tax
 from . import test_inbound
+from . import test_inbound_presets
 from . import test_commands
+from . import test_bank_statements
 from . import test_exceptions
 from . import test_connector
 from . import test_counterparty
@@ -27,6 +33,7 @@ from . import test_trace
 from . import test_replay
 from . import test_health
 from . import test_dashboard
+from . import test_desk
 from . import test_janitor
 from . import test_suspension
 from . import test_ping

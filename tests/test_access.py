@@ -37,6 +37,8 @@ MATRIX = {
     "finance.endpoint.health": (READ, READ, READ, READ),
     "finance.pulse": (READ, READ, READ, READ),
     "finance.tally": (READ, READ, READ, READ),
+    "finance.team": (READ, READ, ALL, READ),
+    "finance.exception.kind": (READ, READ, "ru", READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
     "finance.mapping": (ALL, READ, ALL, READ),
@@ -58,6 +60,8 @@ MATRIX = {
 COMMON = {
     "finance.scope",
     "finance.event.type",
+    "finance.team",
+    "finance.exception.kind",
     "finance.mapping.domain",
     "finance.mapping.term",
 }
@@ -101,6 +105,8 @@ ACTIONS = {
     "finance.endpoint.health": {},
     "finance.pulse": {},
     "finance.tally": {},
+    "finance.team": {},
+    "finance.exception.kind": {},
     "finance.batch": {"action_retry": OPERATOR, "action_cancel": OPERATOR},
     "finance.retention": {},
     "finance.archive": {
@@ -147,6 +153,11 @@ ACTIONS = {
         "action_assign_to_me": OPERATOR,
         "action_solve": OPERATOR,
         "action_cancel": OPERATOR,
+        "action_snooze": OPERATOR,
+        "action_reassign": OPERATOR,
+        "action_waive": OPERATOR,
+        "action_grant_waiver": {"approver"},
+        "action_refuse_waiver": {"approver"},
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
     },
@@ -235,6 +246,7 @@ class AccessCase(FinanceHubCommon):
         self.sink.answers = [status(500)]
         self.invoice = self.make_invoice(100.0)
         self.dispatch()
+        self.env["finance.tally"]._count()
         body = self.cloud_event(self.captured(self.invoice.name))
         self.receive(self.shop, body)
         self.receive(self.shop, body)
