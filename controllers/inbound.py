@@ -5,6 +5,7 @@ from odoo.http import request
 
 from ..models import constants
 from ..models.connector.finance_connector import CODE_PATTERN
+from ..models.connector.finance_connector_inbound import REFUSAL_STATUSES
 from ..signing import VerificationError
 from .problem import json_response, problem_response
 
@@ -75,6 +76,9 @@ class InboundController(http.Controller):
                 "This message id came before with another body. Give every message "
                 "an id of its own.",
             )
+        reply = connector._inbound_replies().accepted
+        if reply:
+            return _reply(reply)
         return json_response(
             202, {"id": external_id, "duplicate": outcome == "duplicate"}
         )
@@ -128,4 +132,23 @@ def _refuse_signature(connector, error):
                 error=error,
             ),
         )
-    return problem_response(401, "C-SIGNATURE", "Signature refused", str(error))
+    status = REFUSAL_STATUSES.get(error.code, 401)
+    reply = connector._inbound_replies().refused
+    if reply and status == 401:
+        return _reply(reply)
+    return problem_response(
+        status,
+        "C-SIGNATURE",
+        "Signature refused",
+        str(error),
+        retryable=status == 503,
+        headers=[("Retry-After", str(constants.UNAVAILABLE_RETRY_AFTER))]
+        if status == 503
+        else (),
+    )
+
+
+def _reply(reply):
+    return request.make_response(
+        reply.body, headers=[("Content-Type", reply.content_type)], status=reply.status
+    )

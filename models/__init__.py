@@ -13,7 +13,8 @@ from . import insight
 from .capture import finance_exception
 
 # Extend the inbox, the ledger and the desk.
-from .mapping import extending
+from .mapping import extensions
+
 # Can be approved, so it comes after the control.
 from .ledger import finance_posting_request
 from .capture import finance_payout

@@ -69,6 +69,8 @@ BATCH_SPLIT_STATUSES = frozenset({400, 413, 415, 422})
 # === CREDENTIALS === #
 # How long the previous signing secret stays in force beside its successor.
 ROTATION_OVERLAP = timedelta(hours=24)
+# What is no secret (a key, an id, an address) is shown whole up to this length.
+HINT_MAX_CHARS = 200
 # Days before a credential expires at which an exception says so; 0 is when it has.
 EXPIRY_NOTICES = (30, 7, 0)
 
@@ -126,6 +128,20 @@ ORPHAN_GRACE = timedelta(minutes=10)
 WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
+# The same, where what a call is verified with can't be fetched at the moment.
+UNAVAILABLE_RETRY_AFTER = 30
+
+# === EXCEPTION DESK === #
+# Solved ones of the same kind that an exception shows.
+SIMILAR_SHOWN = 5
+# Share of the time until it is due after which somebody is warned, and how long before
+# the due time an exception is looked at for that at all.
+DUE_WARNING_SHARE = 0.75
+DUE_WARNING_HORIZON = timedelta(days=2)
+# Shortest time between two steps of an escalation.
+ESCALATION_MIN_SPAN = timedelta(hours=1)
+# Exceptions looked at in one run.
+ESCALATION_BATCH = 1000
 
 # === HOLDS AND APPROVALS === #
 # Holds looked at in one run of the scheduled action.
@@ -169,6 +185,16 @@ PAYOUT_BANK_AFTER = timedelta(days=10)
 PAYOUT_MAX_ITEMS = 1_000
 # Lines of a payout named in an exception's cause.
 PAYOUT_SAMPLE = 5
+
+# === BANK STATEMENTS === #
+# Bank transactions created at a time: enough to batch, few enough to stay small.
+STATEMENT_CHUNK = 500
+# Digits and letters that an account number needs to be known as the end of an IBAN.
+ACCOUNT_MIN_LENGTH = 8
+# How long after it is ready a statement may take to arrive.
+STATEMENT_GRACE = timedelta(hours=4)
+# Awaited statements looked at in one run.
+AWAITED_BATCH = 1000
 
 # === API CLIENTS === #
 # How long the key before the last rotation is accepted beside its successor.

@@ -17,9 +17,12 @@ from . import test_credit
 from . import test_decisions
 from . import test_tax
 from . import test_inbound
+from . import test_inbound_presets
 from . import test_commands
+from . import test_bank_statements
 from . import test_exceptions
 from . import test_connector
+from . import test_counterparty
 from . import test_credential
 from . import test_contract_versions
 from . import test_catalogue
@@ -30,11 +33,14 @@ from . import test_trace
 from . import test_replay
 from . import test_health
 from . import test_dashboard
+from . import test_desk
 from . import test_janitor
 from . import test_suspension
 from . import test_ping
 from . import test_retention
+from . import test_ownership
 from . import test_plans
+from . import test_reference
 from . import test_tours
 from . import test_client
 from . import test_feed

@@ -164,6 +164,12 @@ def exception(record, verb):
         "opened_at": _moment(record.opened_at),
         "due_at": _moment(record.due_at),
     }
+    if verb == "escalated":
+        data.update(
+            escalated_at=_moment(record.escalated_at) or utc_text(clock.now()),
+            escalated_to=record.escalated_to_id.name or None,
+            level=max(record.escalation_level, 1),
+        )
     if verb == "resolved":
         data.update(
             resolved_at=_moment(record.resolved_at) or utc_text(clock.now()),

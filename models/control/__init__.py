@@ -1,4 +1,7 @@
+from . import finance_team
+from . import finance_exception_kind
 from . import finance_exception
+from . import finance_exception_desk
 from . import finance_command
 from . import finance_hold
 from . import finance_holdable

@@ -23,6 +23,16 @@ from . import finance_handler_credit_limit_update
 from . import finance_handler_exposure_update
 from . import finance_connector
 from . import finance_handler_posting_request
+from . import account_journal
+from . import res_partner_bank
+from . import finance_statement
+from . import account_bank_statement
+from . import account_bank_statement_line
+from . import finance_reported_balance
+from . import finance_awaited_statement
+from . import finance_handler_bank_statement_content
+from . import finance_handler_bank_statement_available
+from . import finance_handler_balance_reported
 from . import account_move_tax
 from . import finance_handler_risk_decision
 from . import finance_handler_approval_outcome

@@ -25,13 +25,21 @@ TERMS = {
     "payment_terms": "property_payment_term_id",
     "supplier_payment_terms": "property_supplier_payment_term_id",
 }
+# The column of what can be cleared.
+CLEARED = {
+    **PLAIN,
+    **TERMS,
+    **{name: name for name in PLAIN_ADDRESS},
+    "state": "state_id",
+    "parent": "parent_id",
+}
 RANKS = {"customer": "customer_rank", "supplier": "supplier_rank"}
 
 
 class FinanceHandlerCounterpartyUpsert(models.AbstractModel):
     """``counterparty.upsert``: a partner is created or brought up to date.
 
-    What the sender leaves out stays as it is; what it sends as ``null`` is emptied. A
+    What the sender leaves out stays as it is; what it names as cleared is emptied. A
     party that may be known already is never created in silence: only an equal VAT
     number together with a similar name links it, everything else asks a person.
     """
@@ -80,7 +88,7 @@ class FinanceHandlerCounterpartyUpsert(models.AbstractModel):
             ) from error
         reference = references._link(connector, partner, content.external_id)
         above = {}
-        if "parent" in content.model_fields_set:
+        if content.parent or "parent" in content.cleared:
             above["parent_id"] = references._current(
                 connector, "res.partner", content.parent
             ).id
@@ -104,22 +112,20 @@ class FinanceHandlerCounterpartyUpsert(models.AbstractModel):
 
         :param list missing: gets what Odoo does not know, in words
         """
-        sent = content.model_fields_set
         values = {
-            column: getattr(content, name) or False
+            column: getattr(content, name)
             for name, column in PLAIN.items()
-            if name in sent
+            if getattr(content, name)
         }
-        if "kind" in sent:
+        if content.kind:
             values["is_company"] = content.kind == "company"
         if content.status:
             values["finance_blocked"] = content.status == "blocked"
         for name, column in TERMS.items():
-            if name in sent:
-                code = getattr(content, name)
+            code = getattr(content, name)
+            if code:
                 values[column] = (
-                    code
-                    and self.env["finance.mapping"]
+                    self.env["finance.mapping"]
                     ._resolve(connector, "payment_term", code)
                     .id
                 )
@@ -131,8 +137,9 @@ class FinanceHandlerCounterpartyUpsert(models.AbstractModel):
                 missing.append(self.env._("language %s", content.language))
         if content.address:
             values.update(self._address_values(content.address, missing))
-        if "parent" in sent:
+        if content.parent:
             values["parent_id"] = self._parent(connector, content.parent).id
+        values.update({CLEARED[name]: False for name in content.cleared})
         return values
 
     def _language(self, text):
@@ -148,33 +155,33 @@ class FinanceHandlerCounterpartyUpsert(models.AbstractModel):
         return (exact or alike or [False])[0]
 
     def _address_values(self, address, missing):
-        sent = address.model_fields_set
         values = {
-            name: getattr(address, name) or False
+            name: getattr(address, name)
             for name in PLAIN_ADDRESS
-            if name in sent
+            if getattr(address, name)
         }
         country = self.env["res.country"]
-        if "country" in sent:
-            if address.country:
-                country = country.search([("code", "=", address.country)], limit=1)
-                if not country:
-                    missing.append(self.env._("country %s", address.country))
-            values["country_id"] = country.id
-        if "state" in sent:
+        if address.country:
+            country = country.search([("code", "=", address.country)], limit=1)
+            if country:
+                values["country_id"] = country.id
+            else:
+                missing.append(self.env._("country %s", address.country))
+        if address.state:
             state = self.env["res.country.state"]
-            if address.state and country:
+            if country:
                 state = state.search(
                     Domain("country_id", "=", country.id)
                     & (
-                        Domain("code", "=ilike", address.state)
-                        | Domain("name", "=ilike", address.state)
+                        Domain("code", "=ilike", _escaped(address.state))
+                        | Domain("name", "=ilike", _escaped(address.state))
                     ),
                     limit=1,
                 )
-            if address.state and not state:
+            if state:
+                values["state_id"] = state.id
+            else:
                 missing.append(self.env._("state %s", address.state))
-            values["state_id"] = state.id
         return values
 
     def _parent(self, connector, external_id):
@@ -182,8 +189,6 @@ class FinanceHandlerCounterpartyUpsert(models.AbstractModel):
 
         :raise CommandWaits: D-ORPHAN, until it has arrived
         """
-        if not external_id:
-            return self.env["res.partner"]
         parent = self.env["finance.reference"]._find(
             connector, "res.partner", external_id
         )
@@ -339,8 +344,7 @@ class FinanceHandlerCounterpartyUpsert(models.AbstractModel):
         """
         ranks = {RANKS[role]: 1 for role in content.roles}
         if not partner:
-            is_company = content.kind == "company"
-            return partner.create({"is_company": is_company, **values, **ranks})
+            return partner.create({"is_company": True, **values, **ranks})
         ranks = {name: 1 for name in ranks if not partner[name]}
         news = {
             name: value

@@ -359,8 +359,8 @@ class FinanceMapping(models.Model):
         What waited for them is processed.
         """
         for mapping in self:
-            mapping._expect_state("proposed")
             mapping.domain_id._require_steward(mapping.company_id)
+            mapping._expect_state("proposed")
             if self.env.user in (mapping.proposed_by_id, mapping.create_uid):
                 raise UserError(
                     self.env._(
@@ -375,8 +375,8 @@ class FinanceMapping(models.Model):
     def action_reject(self):
         """Send proposals back."""
         for mapping in self:
-            mapping._expect_state("proposed")
             mapping.domain_id._require_steward(mapping.company_id)
+            mapping._expect_state("proposed")
         self.sudo().write({"state": "draft"})
         self.sudo()._end_activities()
         return True
@@ -384,8 +384,8 @@ class FinanceMapping(models.Model):
     def action_retire(self):
         """Take mappings out of force, for past days, too."""
         for mapping in self:
-            mapping._expect_state("approved")
             mapping.domain_id._require_steward(mapping.company_id)
+            mapping._expect_state("approved")
         self.sudo().write({"state": "retired"})
         return True
 

@@ -59,6 +59,7 @@ class FinanceOwnership(models.Model):
         ],
         compute="_compute_direction",
         store=True,
+        precompute=True,
         readonly=False,
         required=True,
         tracking=True,

@@ -5,11 +5,15 @@ import unicodedata
 from difflib import SequenceMatcher
 
 # Legal forms say nothing about who somebody is, and are often left out.
-LEGAL_FORMS = frozenset(
-    "ab ag aps as asa bv bvba co company corp corporation eg ek eurl ev gbr gmbh inc "
-    "incorporated kg kgaa kk limited llc llp lp ltd mbh nv ohg ou oy oyj plc pte pty "
-    "sa sarl sas se sl spa spolka sprl sro srl ug".split()
-)
+# fmt: off
+LEGAL_FORMS = frozenset({
+    "ab", "ag", "aps", "as", "asa", "bv", "bvba", "co", "company", "corp",
+    "corporation", "eg", "ek", "eurl", "ev", "gbr", "gmbh", "inc", "incorporated",
+    "kg", "kgaa", "kk", "limited", "llc", "llp", "lp", "ltd", "mbh", "nv", "ohg",
+    "ou", "oy", "oyj", "plc", "pte", "pty", "sa", "sarl", "sas", "se", "sl", "spa",
+    "spolka", "sprl", "sro", "srl", "ug",
+})
+# fmt: on
 # From this ratio on, two texts are called similar.
 SIMILAR = 0.85
 _WORD = re.compile(r"[^\W_]+")

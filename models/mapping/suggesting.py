@@ -54,17 +54,19 @@ def suggest(code: str, candidates: Iterable[Candidate]):
 
 def _judge(code, candidate):
     mine, other = compact(code), compact(candidate.code)
+    if not mine:
+        return 0, None
     if candidate.code and code == candidate.code:
         return SAME_CODE, "same_code"
-    if mine and mine == other:
+    if mine == other:
         return SAME_WRITTEN_DIFFERENTLY, "same_code_written_differently"
-    if mine and mine == compact(candidate.name):
+    if mine == compact(candidate.name):
         return SAME_NAME, "same_name"
     if candidate.mapped:
         return OTHER_SYSTEM, "other_system"
-    if mine and other and mine.strip("0") and mine.rstrip("0") == other.rstrip("0"):
-        return SAME_BUT_ZEROS, "same_but_zeros"
-    if mine and other and mine.strip("0") and mine.lstrip("0") == other.lstrip("0"):
+    if mine.strip("0") and (
+        mine.rstrip("0") == other.rstrip("0") or mine.lstrip("0") == other.lstrip("0")
+    ):
         return SAME_BUT_ZEROS, "same_but_zeros"
     ratio = likeness(words(code), words(candidate.name))
     by_name = round(SIMILAR_NAME * ratio) if ratio >= NAME_MIN_LIKENESS else 0

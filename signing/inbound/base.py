@@ -252,8 +252,15 @@ def clean_text(secret: str, settings: Settings = DEFAULTS) -> str:
     return secret
 
 
-def generate_text() -> str:
-    """Return a new secret, as text that fits any header."""
+def generate_text(encoding: str = "text") -> str:
+    """Return a new secret, as text that fits any header.
+
+    :param encoding: ``text``, ``hex`` or ``base64``.
+    """
+    if encoding == "hex":
+        return random_source.token_hex(const.INBOUND_SECRET_BYTES)
+    if encoding == "base64":
+        return _encode(random_source.token_bytes(const.INBOUND_SECRET_BYTES))
     return random_source.token_urlsafe(const.INBOUND_SECRET_BYTES)
 
 

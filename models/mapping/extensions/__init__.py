@@ -1,5 +1,4 @@
-"""Extensions of models that are defined after this room is loaded."""
-
+# Of models that are defined after the room around is loaded.
 from . import finance_command
 from . import finance_exception
 from . import finance_transaction

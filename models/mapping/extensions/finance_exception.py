@@ -1,7 +1,8 @@
 from odoo import models
+from odoo.exceptions import UserError
 
-from .. import constants
-from ..access import require_group
+from ... import constants
+from ...access import require_group
 
 
 class FinanceException(models.Model):
@@ -17,4 +18,7 @@ class FinanceException(models.Model):
         """Open the form in which the unmapped code gets its counterpart."""
         self.ensure_one()
         require_group(self.env, constants.GROUP_OPERATOR, constants.GROUP_ADMINISTRATOR)
-        return self._record().action_map()
+        record = self._record()
+        if record._name != "finance.unmapped":
+            raise UserError(self.env._("This is not about a code without a mapping."))
+        return record.action_map()

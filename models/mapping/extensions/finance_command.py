@@ -1,8 +1,8 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from .. import constants
-from ..access import require_group
+from ... import constants
+from ...access import require_group
 
 UPSERT = "counterparty.upsert"
 DUPLICATE = "D-DUPLICATE-PARTY"
