@@ -25,6 +25,7 @@ from endpoints import fanout_20, slow_endpoints, slow_neighbour
 from growth import claim_growth, list_growth
 from harness import GOALS, RESULTS, Bench, Figure, machine, table, write
 from latency import idle_latency, lane_isolation
+from statements import camt_linearity
 
 BENCHMARKS = {
     benchmark.__name__: benchmark
@@ -42,6 +43,7 @@ BENCHMARKS = {
         slow_neighbour,
         claim_growth,
         list_growth,
+        camt_linearity,
     )
 }
 
