@@ -34,6 +34,10 @@ test: ## run all tests (ONLY=pure, odoo or system; HUB_TEST_TAGS=/finance_hub:Te
 bench: ## measure the speed (ARGS="name name"; QUICK=1: small loads)
 	@$(HUB) bench $(if $(QUICK),--quick) $(ARGS)
 
+.PHONY: month
+month: ## run a shop's month twice, in order and in disorder (SAMPLES=folder of files)
+	@$(HUB) month $(if $(SAMPLES),--samples=$(SAMPLES)) $(ARGS)
+
 .PHONY: lint
 lint: ## run all linters
 	@$(HUB) lint

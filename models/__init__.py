@@ -4,10 +4,17 @@ from . import connector
 from . import capture
 from . import outbox
 from . import inbox
+from . import mapping
 from . import ledger
 from . import control
 from . import insight
 
 # Extend what is defined by later stages, so they come after them.
 from .capture import finance_exception
+
+# Extend the inbox, the ledger and the desk.
+from .mapping import extensions
+
+# Can be approved, so it comes after the control.
+from .ledger import finance_posting_request
 from .capture import finance_payout

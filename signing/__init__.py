@@ -20,6 +20,16 @@ from .http_message_signatures import (
     signature_base,
     verify_request,
 )
+from .inbound import (
+    PRESETS,
+    Call,
+    Documents,
+    Preset,
+    Proof,
+    Settings,
+    generate_text,
+    is_in,
+)
 from .masking import mask_headers, mask_iban, mask_secret
 from .secret_box import (
     SecretBox,
@@ -44,10 +54,16 @@ from .standard_webhooks import (
 __all__ = [
     "ALGORITHMS",
     "MASK",
+    "PRESETS",
     "ApiKey",
+    "Call",
+    "Documents",
     "MessageSigner",
+    "Preset",
+    "Proof",
     "SecretBox",
     "SecretBoxError",
+    "Settings",
     "Signer",
     "VerificationError",
     "Verified",
@@ -63,6 +79,8 @@ __all__ = [
     "generate_key",
     "generate_key_pair",
     "generate_secret",
+    "generate_text",
+    "is_in",
     "key_id_of",
     "mask_headers",
     "mask_iban",

@@ -909,7 +909,7 @@ class TestReplayWork(ReplayCase):
         replay = self.started()
         with (
             patch.object(Selection, "pairs", side_effect=ValueError("broken")),
-            mute_logger("odoo.addons.finance_hub.models.outbox.finance_replay"),
+            mute_logger("odoo.addons.finance_hub.models.outbox.finance_replay_run"),
         ):
             self.work()
         self.assertEqual((replay.state, replay.problem), ("paused", "broken"))

@@ -7,7 +7,7 @@ from cloudevents.core.bindings.http import (
 )
 from standardwebhooks import Webhook
 
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
 from .common import FinanceHubCommon, ok, status
@@ -105,6 +105,31 @@ class TestSubscriptions(FinanceHubCommon):
         for text in ("total_amount > 5", "[('no_such_field', '=', 1)]", "[("):
             with self.subTest(text), self.assertRaises(ValidationError):
                 self.subscribe(filter_domain=text)
+
+    def test_archived_gets_nothing(self):
+        """What was on its way stays, and goes once the endpoint is back."""
+        self.subscribe()
+        self.make_invoice()
+        self.end_transaction()
+        self.endpoint.active = False
+        self.dispatch()
+        self.assertFalse(self.types())
+        self.endpoint.active = True
+        self.dispatch()
+        self.assertEqual(len(self.types()), 1)
+
+    def test_it_stays_at_its_endpoint_while_events_are_on_their_way(self):
+        subscription = self.subscribe()
+        other = self.make_endpoint(
+            self.sink.url, connector=self.endpoint.connector_id, patterns=None
+        )
+        self.make_invoice()
+        self.end_transaction()
+        with self.assertRaisesRegex(UserError, "on their way"):
+            subscription.endpoint_id = other
+        self.dispatch()
+        subscription.endpoint_id = other
+        self.assertEqual(subscription.endpoint_id, other)
 
     def test_preview(self):
         self.make_invoice(100)

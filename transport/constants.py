@@ -21,8 +21,16 @@ RETRY_AFTER_MAX = timedelta(hours=24)
 #: More digits than this in Retry-After mean "longer than the maximum".
 RETRY_AFTER_MAX_DIGITS = 9
 
+#: Headers of an answer that are kept, and characters of each: enough for a dispute.
+ANSWER_HEADERS_MAX_COUNT = 100
+ANSWER_HEADER_MAX_LENGTH = 4096
+
 #: Wait after a 429 without Retry-After, in seconds.
 THROTTLE_DELAY = 60
+
+#: Shortest wait after a 429, in seconds: "Retry-After: 0" is no leave to ask again
+#: hundreds of times in a row.
+THROTTLE_MIN_DELAY = 1
 
 #: A 429 uses up no attempt, but not for ever: after this many of them, or this long
 #: after the first attempt, it counts like any other failure.
@@ -326,3 +334,10 @@ AMQP_BATCH_TYPE = "finance.batch"
 
 #: ``app_id`` of every message, and the name in the broker's list of connections.
 AMQP_APP_ID = "finance-hub"
+
+# === FETCHING === #
+
+#: Seconds until a document (keys, a certificate) has to be there, and its largest size:
+#: a caller waits meanwhile.
+FETCH_TIMEOUT = 5.0
+FETCH_MAX_BYTES = 256 * 1024

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import aiohttp
@@ -167,10 +168,7 @@ class HttpSender:
             return Outcome(
                 status,
                 "redirect" if 300 <= status < 400 else None,
-                {
-                    clean_text(name): clean_text(value)
-                    for name, value in response.headers.items()
-                },
+                _answer_headers(response.headers),
                 kept,
                 truncated,
                 started_at,
@@ -233,6 +231,14 @@ class _TimedConnector(aiohttp.TCPConnector):
             _connection.set(
                 ((time.perf_counter() - started) * 1000.0, peer[0] if peer else None)
             )
+
+
+def _answer_headers(headers) -> dict[str, str]:
+    """Return what is kept of an answer's headers; a hostile one sends many."""
+    return {
+        clean_text(name): clean_text(value[: const.ANSWER_HEADER_MAX_LENGTH])
+        for name, value in islice(headers.items(), const.ANSWER_HEADERS_MAX_COUNT)
+    }
 
 
 def _refused(error, started_at) -> Outcome:

@@ -166,6 +166,7 @@ def decide(
     throttled = status == 429 or outcome.error in const.THROTTLE_ERRORS
     if throttled and not _throttled_for_too_long(throttles_made, now, first_attempt_at):
         delay = const.THROTTLE_DELAY if asked is None else asked
+        delay = max(delay, const.THROTTLE_MIN_DELAY)
         return _retry(now, delay, rng, False, cause)
     if attempts_made >= len(schedule):
         return Decision(

@@ -1,5 +1,6 @@
 from . import finance_scope
 from . import finance_connector
+from . import finance_connector_inbound
 from . import finance_credential
 from . import finance_endpoint
 from . import finance_endpoint_feed

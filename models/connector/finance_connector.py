@@ -12,6 +12,7 @@ from ..access import create_guarded, refuse_fields, require_group
 # Fields that move by the buttons alone, so that nobody gets round the review, and
 # the value that a new record has.
 GUARDED = {"state": "draft", "requested_by_id": False, "approved_by_id": False}
+CONTENT_TYPE = "content-type"
 CODE_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
 
 
@@ -104,6 +105,17 @@ class FinanceConnector(models.Model):
         copy=True,
         help="Settings of the message format, as its contract says.",
     )
+    file_adapter = fields.Selection(
+        selection="_selection_adapter",
+        string="File Format",
+        help="How files from this system are understood, such as settlement reports "
+        "beside notifications: whatever comes that is not JSON.",
+    )
+    file_adapter_options = fields.Json(
+        string="File Settings (raw)",
+        copy=True,
+        help="Settings of the file format, as its contract says.",
+    )
     payment_journal_id = fields.Many2one(
         "account.journal",
         check_company=True,
@@ -165,19 +177,28 @@ class FinanceConnector(models.Model):
                     )
                 )
 
-    @api.constrains("adapter", "adapter_options")
+    @api.constrains(
+        "adapter", "adapter_options", "file_adapter", "file_adapter_options"
+    )
     def _check_adapter_options(self):
-        for connector in self:
-            model = ADAPTERS[connector.adapter].options_model
-            options = connector.adapter_options or {}
+        formats = [
+            pair
+            for connector in self
+            for pair in (
+                (connector.adapter, connector.adapter_options),
+                (connector.file_adapter, connector.file_adapter_options),
+            )
+        ]
+        for name, settings in formats:
+            model = ADAPTERS[name].options_model if name else None
             if not model:
-                if options:
+                if settings:
                     raise ValidationError(
                         self.env._("This message format has no settings.")
                     )
                 continue
             try:
-                validate(model, options, self.env._("The format's settings"))
+                validate(model, settings or {}, self.env._("The format's settings"))
             except ContractError as error:
                 raise ValidationError(error.describe()) from error
 
@@ -289,6 +310,20 @@ class FinanceConnector(models.Model):
         return self._action_related("finance_hub.finance_delivery_action", {})
 
     # === BUSINESS METHODS === #
+
+    def _format_of(self, headers):
+        """Return how a message is read: (Adapter, its settings).
+
+        :param headers: mapping of the request's headers, names in any case
+        """
+        self.ensure_one()
+        content_type = next(
+            (value for name, value in headers.items() if name.lower() == CONTENT_TYPE),
+            "",
+        )
+        if self.file_adapter and "json" not in content_type.lower():
+            return ADAPTERS[self.file_adapter], self.file_adapter_options or {}
+        return ADAPTERS[self.adapter], self.adapter_options or {}
 
     def _action_related(self, xmlid, context):
         self.check_access("read")

@@ -297,6 +297,8 @@ class FinanceSubscription(models.Model):
         return subscriptions
 
     def write(self, vals):
+        if "endpoint_id" in vals:
+            self._refuse_moving(vals["endpoint_id"])
         result = super().write(vals)
         self.env.registry.clear_cache()
         return result
@@ -321,6 +323,31 @@ class FinanceSubscription(models.Model):
             )
 
     # === BUSINESS METHODS === #
+
+    def _refuse_moving(self, endpoint_id):
+        """Refuse another endpoint while events are on their way to this one.
+
+        :raise UserError: saying what to do instead
+        """
+        moved = self.filtered(lambda s: s.endpoint_id.id != endpoint_id)
+        if (
+            self.env["finance.delivery"]
+            .sudo()
+            .search_count(
+                [
+                    ("subscription_id", "in", moved.ids),
+                    ("state", "in", ("waiting", "parked", "dead")),
+                ],
+                limit=1,
+            )
+        ):
+            raise UserError(
+                self.env._(
+                    "Events of this subscription are still on their way to its "
+                    "endpoint. Make a second subscription at the other endpoint, and "
+                    "archive this one."
+                )
+            )
 
     def _pattern_list(self):
         self.ensure_one()

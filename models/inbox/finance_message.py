@@ -13,7 +13,6 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 
 from ...contracts import ContractError
-from ...providers import ADAPTERS
 from ...signing import mask_headers
 from .. import clock, constants
 from ..access import require_group
@@ -408,9 +407,8 @@ class FinanceMessage(models.Model):
 
         :raise ContractError: when its content is not understood
         """
-        adapter = ADAPTERS[self.connector_id.adapter]
+        adapter, options = self.connector_id._format_of(self.headers or {})
         raw = base64.b64decode(self.with_context(bin_size=False).body or b"")
-        options = self.connector_id.adapter_options or {}
         parsed = adapter.parse(self.headers or {}, raw, options)
         self.env["finance.command"].create(
             [
@@ -419,7 +417,8 @@ class FinanceMessage(models.Model):
                     "position": position,
                     "type": command.type,
                     "data": command.data,
-                    "occurred_at": clock.naive(command.occurred_at),
+                    "occurred_at": command.occurred_at
+                    and clock.naive(command.occurred_at),
                     "causation_id": command.external_id or self.external_id,
                     "correlation_id": self.correlation_id,
                     "state": "ignored" if command.ignored else "received",

@@ -6,3 +6,7 @@ from . import finance_attempt
 from . import finance_endpoint_health
 from . import finance_pulse
 from . import finance_replay
+from . import finance_replay_figures
+from . import finance_replay_run
+from . import finance_replay_documents
+from . import finance_replay_make

@@ -26,7 +26,8 @@ BUSY_ENDPOINTS = """
                                n.client_certificate_id))) AS changed_at
       FROM finance_endpoint n
       JOIN finance_connector c ON c.id = n.connector_id
-     WHERE n.state = 'live' AND c.state = 'live' AND n.transport <> 'feed'
+     WHERE n.state = 'live' AND c.state = 'live' AND n.active AND c.active
+       AND n.transport <> 'feed'
        AND COALESCE(
            (SELECT d.id FROM finance_delivery d
              WHERE d.endpoint_id = n.id AND d.lane = %(lane)s
@@ -55,8 +56,10 @@ CLAIM = f"""
                     %(last)s::int[])
                AS endpoint(id, room, due, last)
           -- Whoever was suspended since the run began gets nothing more.
-          JOIN finance_endpoint n ON n.id = endpoint.id AND n.state = 'live'
-          JOIN finance_connector c ON c.id = n.connector_id AND c.state = 'live'
+          JOIN finance_endpoint n
+            ON n.id = endpoint.id AND n.state = 'live' AND n.active
+          JOIN finance_connector c
+            ON c.id = n.connector_id AND c.state = 'live' AND c.active
          CROSS JOIN LATERAL (
             SELECT d.id, d.endpoint_id, d.subscription_id, d.event_id, d.aggregate,
                    d.due_at, d.version, d.attempt_count, d.throttle_count,

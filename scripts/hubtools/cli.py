@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--quick", action="store_true", help="small loads")
     sub.add_argument("--results", metavar="FILE", help="write the figures here")
     sub.add_argument("names", nargs="*", metavar="NAME", help="all unless named")
+    sub = command("month", _month, "prove the books on a month of a shop")
+    sub.add_argument("--samples", metavar="FOLDER", help="files to send as well")
+    sub.add_argument("--orders", type=int, help="how many orders")
     sub = command("lint", _lint, "run all linters")
     sub.add_argument("--fix", action="store_true", help="correct what can be corrected")
     sub = command("lint-tool", _lint_tool, "run one linter (used by pre-commit)")
@@ -122,6 +125,15 @@ def _bench(settings: Settings, options) -> int:
     if options.results:
         arguments.append(f"--results={os.path.abspath(options.results)}")
     return bench(settings, [*arguments, *options.names])
+
+
+def _month(settings: Settings, options) -> int:
+    from .demo import month
+
+    arguments = [f"--orders={options.orders}"] if options.orders else []
+    if options.samples:
+        arguments.append(f"--samples={os.path.abspath(options.samples)}")
+    return month(settings, arguments)
 
 
 def _lint(settings: Settings, options) -> int:

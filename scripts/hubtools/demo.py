@@ -199,6 +199,13 @@ def bench(settings: Settings, arguments: list[str]) -> int:
     return _script(settings, script, arguments)
 
 
+def month(settings: Settings, arguments: list[str]) -> int:
+    """Run the month of a shop in the virtual environment."""
+    setup(settings, "demo", "test")
+    script = settings.root / "benchmarks" / "month" / "run.py"
+    return _script(settings, script, arguments)
+
+
 def screenshots(settings: Settings) -> int:
     """Photograph the screens of the running demo."""
     script = settings.root / "scripts" / "screenshots.py"

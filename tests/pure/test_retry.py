@@ -104,6 +104,7 @@ def test_decide_is_total_and_never_early(
             assert wait(decision) >= RETRY_SCHEDULE[made] - 1e-6
         else:
             assert status == 429 or error in const.THROTTLE_ERRORS
+            assert wait(decision) >= const.THROTTLE_MIN_DELAY
     if not outcome.delivered:
         explanation = explain(outcome)
         assert explanation.code in TAXONOMY
