@@ -65,6 +65,7 @@
         "wizards/finance_map_wizard_views.xml",
         "wizards/finance_party_wizard_views.xml",
         "wizards/finance_decide_wizard_views.xml",
+        "wizards/finance_hold_wizard_views.xml",
         "wizards/finance_ping_wizard_views.xml",
         "wizards/finance_reason_wizard_views.xml",
         "wizards/finance_try_wizard_views.xml",

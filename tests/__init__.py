@@ -53,3 +53,5 @@ from . import test_feed
 from . import test_feed_order
 from . import test_payments_capture
 from . import test_payouts
+from . import test_payments_back
+from . import test_payments_order
