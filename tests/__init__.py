@@ -40,6 +40,9 @@ from . import test_desk
 from . import test_janitor
 from . import test_suspension
 from . import test_ping
+from . import test_formats
+from . import test_trying
+from . import test_provider_flow
 from . import test_retention
 from . import test_ownership
 from . import test_plans

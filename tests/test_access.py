@@ -50,6 +50,11 @@ MATRIX = {
     "finance.posting.request": (READ, READ, READ, READ),
     "finance.decide.wizard": (ALL, ALL, NONE, NONE),
     "finance.hold.wizard": (ALL, ALL, NONE, NONE),
+    "finance.json.mapping": (READ, READ, ALL, READ),
+    "finance.json.mapping.line": (READ, READ, ALL, READ),
+    "finance.try.wizard": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.result": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.fault": (ALL, NONE, ALL, NONE),
     "finance.mapping": (ALL, READ, ALL, READ),
     "finance.mapping.domain": (READ, READ, "ru", READ),
     "finance.mapping.term": (READ, READ, "cru", READ),
@@ -95,6 +100,7 @@ ACTIONS = {
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
+        "action_try_message": {"operator", "administrator"},
     },
     "finance.credential": {
         "action_generate": ADMINISTRATOR,
@@ -143,10 +149,16 @@ ACTIONS = {
     "finance.attempt": {},
     "finance.message": {
         "action_retry": OPERATOR,
+        "action_try": {"operator", "administrator"},
         "action_open_trace": EVERY_ROLE,
         "action_open_conflict": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.json.mapping": {},
+    "finance.json.mapping.line": {},
+    "finance.try.wizard": {"action_try": {"operator", "administrator"}},
+    "finance.try.wizard.result": {},
+    "finance.try.wizard.fault": {},
     "finance.refusal": {},
     "finance.connector.usage": {},
     "finance.command": {
@@ -292,6 +304,7 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_json_mapping(self.make_connector("mapped", adapter="generic_json"))
         self.make_edge_rows()
         self.make_control_rows()
         self.make_master_data()
@@ -453,6 +466,13 @@ class AccessCase(FinanceHubCommon):
             return wizard if model == wizard._name else wizard.line_ids
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
+        if model.startswith("finance.try.wizard"):
+            wizard = self.env["finance.try.wizard"].create(
+                {"connector_id": self.shop.id, "content": "garbage"}
+            )
+            if model == "finance.try.wizard":
+                return wizard
+            return self.env[model].create({"wizard_id": wizard.id})
         if model == "finance.reason.wizard":
             return self.env[model].create(
                 {
