@@ -74,6 +74,7 @@ GOALS = {
     "inbound_vs_null": at_least(0.60),
     "inbound_processing_vs_loop": at_least(0.80),
     "dedupe_flood": at_most(1),
+    "camt_linearity": at_most(1.2),
 }
 
 

@@ -26,6 +26,7 @@ from growth import claim_growth, list_growth
 from harness import GOALS, RESULTS, Bench, Figure, machine, table, write
 from inbound import dedupe_flood, inbound_processing_vs_loop, inbound_vs_null
 from latency import idle_latency, lane_isolation
+from statements import camt_linearity
 
 BENCHMARKS = {
     benchmark.__name__: benchmark
@@ -46,6 +47,7 @@ BENCHMARKS = {
         inbound_vs_null,
         inbound_processing_vs_loop,
         dedupe_flood,
+        camt_linearity,
     )
 }
 

@@ -248,6 +248,16 @@ PAYOUT_MAX_ITEMS = 1_000
 # Lines of a payout named in an exception's cause.
 PAYOUT_SAMPLE = 5
 
+# === BANK STATEMENTS === #
+# Bank transactions created at a time: enough to batch, few enough to stay small.
+STATEMENT_CHUNK = 500
+# Digits and letters that an account number needs to be known as the end of an IBAN.
+ACCOUNT_MIN_LENGTH = 8
+# How long after it is ready a statement may take to arrive.
+STATEMENT_GRACE = timedelta(hours=4)
+# Awaited statements looked at in one run.
+AWAITED_BATCH = 1000
+
 # === API CLIENTS === #
 # How long the key before the last rotation is accepted beside its successor.
 KEY_OVERLAP = timedelta(hours=24)

@@ -69,11 +69,12 @@ def rows(
             cells = next(reader, None)
         except csv.Error as error:
             raise ContractError(
-                f"Line {skipped + reader.line_num} is no CSV: {error}. Check delimiter and quote "
-                "character in the format's settings."
+                f"Line {skipped + reader.line_num} is no CSV: {error}. Check delimiter "
+                "and quote character in the format's settings."
             ) from None
         if cells is None:
             return
+        line = skipped + reader.line_num
         if not any(cell.strip() for cell in cells):
             continue
         count += 1
@@ -84,14 +85,13 @@ def rows(
             )
         if len(cells) > const.CSV_MAX_COLUMNS:
             raise ContractError(
-                f"Line {skipped + reader.line_num} has more than {const.CSV_MAX_COLUMNS} columns."
+                f"Line {line} has more than {const.CSV_MAX_COLUMNS} columns."
             )
         if any(len(cell) > const.CSV_MAX_CELL for cell in cells):
             raise ContractError(
-                f"Line {skipped + reader.line_num} has a cell of more than {const.CSV_MAX_CELL} "
-                "characters."
+                f"Line {line} has a cell of more than {const.CSV_MAX_CELL} characters."
             )
-        yield skipped + reader.line_num, cells
+        yield line, cells
 
 
 def number(text: str, decimal: str = ".", thousands: str = "") -> Decimal:

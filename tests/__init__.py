@@ -12,12 +12,17 @@ from . import test_batches
 from . import test_subscriptions
 from . import test_holds
 from . import test_posting_request
+from . import test_approvals
+from . import test_credit
+from . import test_decisions
+from . import test_tax
 from . import test_inbound
 from . import test_inbound_edge
 from . import test_inbound_refusals
 from . import test_inbound_processing
 from . import test_inbound_presets
 from . import test_commands
+from . import test_bank_statements
 from . import test_exceptions
 from . import test_connector
 from . import test_counterparty
@@ -45,3 +50,5 @@ from . import test_feed
 from . import test_feed_order
 from . import test_payments_capture
 from . import test_payouts
+from . import test_payments_back
+from . import test_payments_order

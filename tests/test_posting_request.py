@@ -188,7 +188,9 @@ class TestPostingRequest(PostingCommon):
         self.assertEqual(str(reversal.date), "2026-02-01")
         self.assertEqual(reversal.state, "posted")
         self.assertEqual(
-            reversal.line_ids.filtered(lambda l: l.account_id == self.expense).balance,
+            reversal.line_ids.filtered(
+                lambda line: line.account_id == self.expense
+            ).balance,
             -52000.0,
         )
 

@@ -158,7 +158,15 @@ TYPES = (
         title="Bank statement",
         description="Imports the entries once, and checks the chain of balances.",
         model=BankStatementContent,
-        business_key=("account", "statement_ref", "from_date", "to_date", "kind"),
+        # A bank that sends a statement again, corrected, makes it anew.
+        business_key=(
+            "account",
+            "statement_ref",
+            "from_date",
+            "to_date",
+            "kind",
+            "created_at",
+        ),
         time_field="created_at",
         sample={
             "account": "DE75512108001245126199",

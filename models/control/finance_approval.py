@@ -199,6 +199,8 @@ class FinanceApproval(models.Model):
             self.env._("It was changed; a new approval is asked for."),
             quiet=True,
         )
+        # The index of pending requests is to see the one before the other.
+        pending.flush_recordset()
         now = clock.naive_now()
         return approvals.create(
             {
@@ -310,7 +312,13 @@ class FinanceApproval(models.Model):
         """Return whether somebody, as named by another system, had a hand in it."""
         self.ensure_one()
         record = self._record()
-        names = record._finance_approval_names() if record else set()
+        if not record:
+            return False
+        people = record._finance_approval_people()
+        names = {
+            *record._finance_approval_names(),
+            *(name for user in people for name in (user.name, user.login, user.email)),
+        }
         known = {text.strip().casefold() for text in names if text}
         return name.strip().casefold() in known
 

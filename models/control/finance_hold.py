@@ -18,6 +18,8 @@ STOPPING = ("risk", "approval", "exposure", "credit")
 # Kinds that end only by a decision: when their time is over, a person is told and
 # they go on. The others are over when their time is.
 GUARDING = ("risk", "approval", "exposure")
+# Stands for “whatever it is”, as no topic is a topic, too.
+ANY = object()
 ORIGINS = [
     ("system", "Another System"),
     ("check", "A Check of the Hub"),
@@ -314,12 +316,12 @@ class FinanceHold(models.Model):
     # === LOOKING === #
 
     @api.model
-    def _active(self, record, kind=None, *, topic=None, company=None):
+    def _active(self, record, kind=None, *, topic=ANY, company=None):
         """Return the active holds of records.
 
         :param record: recordset of any model
         :param str kind: of this kind only
-        :param str topic: of this topic only
+        :param topic: of this topic only; ``None`` for those without one
         """
         domain = [
             ("res_model", "=", record._name),
@@ -328,7 +330,7 @@ class FinanceHold(models.Model):
         ]
         if kind:
             domain.append(("kind", "=", kind))
-        if topic:
+        if topic is not ANY:
             domain.append(("topic", "=", topic))
         if company:
             domain.append(("company_id", "=", company.id))
@@ -422,13 +424,13 @@ class FinanceHold(models.Model):
     # === RELEASING === #
 
     @api.model
-    def _release(self, record, kind, reason, *, command=None, topic=None, verdict=None):
+    def _release(self, record, kind, reason, *, command=None, topic=ANY, verdict=None):
         """Release the active holds of a record.
 
         :param str kind: of the holds; ``None`` for all
         :param str reason: what released it, in plain words
         :param command: the ``finance.command`` that says so
-        :param str topic: of this topic only
+        :param topic: of this topic only; ``None`` for those without one
         :param dict verdict: values of the fields of the latest verdict
         :return: the holds that were released
         """
@@ -542,6 +544,85 @@ class FinanceHold(models.Model):
                 ("cleared_until", "!=", False),
             ]
         ).write({"cleared_until": False})
+
+    # === VERDICTS === #
+
+    @api.model
+    def _last_verdict(self, record, kind, topic, company):
+        """Return the hold with the latest verdict on a record, empty without one."""
+        return self.sudo().search(
+            [
+                ("res_model", "=", record._name),
+                ("res_id", "=", record.id),
+                ("kind", "=", kind),
+                ("topic", "=", topic),
+                ("company_id", "=", company.id),
+                ("decided_at", "!=", False),
+            ],
+            order="decided_at DESC, id DESC",
+            limit=1,
+        )
+
+    @api.model
+    def _clear(self, record, kind, reason, *, topic, verdict, command):
+        """Let a record go, or keep that it may go before anything held it.
+
+        :param dict verdict: values of the fields of the verdict
+        :return: the holds that carry the verdict
+        """
+        company = command.company_id
+        self._forget_clearances(record, kind, topic, company)
+        held = self._active(record, kind, topic=topic, company=company)
+        if held:
+            held._end("released", reason, command=command, values=verdict)
+            return held
+        now = clock.naive_now()
+        return self.sudo().create(
+            {
+                "company_id": company.id,
+                "res_model": record._name,
+                "res_id": record.id,
+                "record_name": record.display_name,
+                "kind": kind,
+                "topic": topic,
+                "connector_id": command.connector_id.id,
+                "command_id": command.id,
+                "placed_at": now,
+                "placed_by_id": self.env.uid,
+                "state": "released",
+                "reason": self.env._("Nothing held it when the verdict came."),
+                "released_at": now,
+                "released_by_id": self.env.uid,
+                "release_reason": reason,
+                "release_command_id": command.id,
+                "correlation_id": self._correlation_of(record, command),
+                **verdict,
+            }
+        )
+
+    def _report_rejected(self, posted):
+        """Tell a person that a verdict is no.
+
+        :param bool posted: whether the document was posted before the verdict came
+        """
+        self.ensure_one()
+        cause = self._reason_sentence()
+        if posted:
+            cause = self.env._(
+                "%(reason)s It was posted before the verdict came.", reason=cause
+            )
+        return self.env["finance.exception"]._open(
+            "B-RISK-REJECTED",
+            company=self.company_id,
+            record=self,
+            connector=self.connector_id,
+            fingerprint=f"hold:{self.id}",
+            summary=self.env._("Rejected by the check: %s", self.record_name),
+            cause=cause,
+            correlation_id=self.correlation_id,
+            amount=self.amount if self.currency_id else None,
+            currency=self.currency_id,
+        )
 
     # === TIME === #
 

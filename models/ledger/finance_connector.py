@@ -24,7 +24,7 @@ class FinanceConnector(models.Model):
         required=True,
         default="never",
         tracking=True,
-        help="When an approver has to consent before an entry of this system is posted.",
+        help="When an approver has to consent before an entry of it is posted.",
     )
     posting_approval_above = fields.Monetary(
         string="Posting Approval Above",

@@ -169,6 +169,8 @@ class FinanceExposure(models.Model):
         may know of what the other does not yet.
         """
         partner = partner.commercial_partner_id.sudo().with_company(company)
+        # Computed once and kept by Odoo, whatever is posted afterwards.
+        partner.invalidate_recordset(["credit"])
         reported = self._current("exposure", partner, company)
         limit = partner.credit_limit or None
         if limit is None and self._current("limit", partner, company):

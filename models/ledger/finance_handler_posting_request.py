@@ -71,6 +71,7 @@ class FinanceHandlerPostingRequest(models.AbstractModel):
         self._check_owner(command, content, digest, plan)
         self._refuse_faults(content, digest, plan)
         version = plan.version()
+        self._check_holds(request)
         self._check_approval(command, content, digest, plan, request, version)
         move = self._book(command, content, plan)
         request = request._keep(
@@ -215,6 +216,16 @@ class FinanceHandlerPostingRequest(models.AbstractModel):
         }
         requests = self.env["finance.posting.request"]
         return lambda command: requests._keep(command, content, digest, **values)
+
+    def _check_holds(self, request):
+        """Wait for the release of what holds the request itself."""
+        holds = self.env["finance.hold"]._stopping(request._name, request.ids)
+        if holds:
+
+            def hold(command):
+                holds.command_ids |= command
+
+            raise CommandHeld("B-RISK-PENDING", holds[0].reason, hold)
 
     def _check_approval(self, command, content, digest, plan, request, version):
         """Hold what is above the threshold, unless this version was approved."""

@@ -72,7 +72,7 @@ class FinancePostingRequest(models.Model):
         readonly=True, help="Of content and mapping; an approval counts for one."
     )
     reason = fields.Text(string="Why It Is Held or Rejected", readonly=True)
-    faults = fields.Json(readonly=True)
+    faults = fields.Json(string="Faults (raw)", readonly=True)
     mapping = fields.Json(readonly=True)
     move_id = fields.Many2one(
         "account.move", string="Entry", readonly=True, index="btree_not_null"

@@ -9,6 +9,7 @@ MODELS = {
     "counterparty": "res.partner",
     "credit": "res.partner",
     "posting_request": "finance.posting.request",
+    "approval": "finance.approval",
     "purchase_order": "purchase.order",
     "expense": "hr.expense",
     "order": "sale.order",
@@ -29,6 +30,14 @@ def subject_of(record):
     if record._name == "account.move":
         return f"{OBJECTS.get(record.move_type, 'journal_entry')}/{record.id}"
     return f"{_OBJECT_OF.get(record._name, record._name)}/{record.id}"
+
+
+def document_key(text):
+    """Return the key by which commands wait for a document.
+
+    :param str text: its number, or ``<object>/<id>``
+    """
+    return f"document:{text}"
 
 
 def find_subject(env, company, text):
