@@ -347,6 +347,8 @@ class AccessCase(FinanceHubCommon):
                 "connector_id": self.shop.id,
             }
         )
+        # What is told of them is not told anew by what is tried on them.
+        self.end_transaction()
 
     def make_master_data(self):
         """Make a mapping, an unmapped code, and who owns what."""
