@@ -10,3 +10,6 @@ from . import insight
 
 # Extends the exception desk, so it comes after it.
 from .capture import finance_exception
+
+# Follows what all the others do, so it comes last.
+from . import audit

@@ -31,3 +31,4 @@ from . import test_tours
 from . import test_client
 from . import test_feed
 from . import test_feed_order
+from . import test_audit
