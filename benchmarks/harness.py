@@ -71,6 +71,7 @@ GOALS = {
     "slow_neighbour": at_least(0.85),
     "claim_growth": at_most(1.5),
     "list_growth": at_most(1.5),
+    "audit_overhead": at_most(1.03),
 }
 
 

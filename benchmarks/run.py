@@ -14,6 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
+from audit import audit_overhead
 from capture import capture_overhead, capture_overhead_bulk
 from delivery import (
     delivery_vs_bare_client,
@@ -42,6 +43,7 @@ BENCHMARKS = {
         slow_neighbour,
         claim_growth,
         list_growth,
+        audit_overhead,
     )
 }
 

@@ -32,3 +32,4 @@ from . import test_client
 from . import test_feed
 from . import test_feed_order
 from . import test_audit
+from . import test_audit_seal

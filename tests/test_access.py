@@ -1,3 +1,4 @@
+import base64
 from contextlib import contextmanager
 
 from odoo import models
@@ -38,12 +39,24 @@ MATRIX = {
     "finance.pulse": (READ, READ, READ, READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
+    "finance.audit.entry": (NONE, NONE, READ, READ),
+    "finance.audit.position": (NONE, NONE, READ, READ),
+    "finance.audit.seal": (NONE, NONE, READ, READ),
+    "finance.audit.key": (NONE, NONE, READ, READ),
+    "finance.audit.compare.wizard": (NONE, NONE, ALL, ALL),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
     "finance.ping.wizard": (NONE, NONE, ALL, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
 }
 # The same for all companies.
-COMMON = {"finance.scope", "finance.event.type"}
+COMMON = {
+    "finance.scope",
+    "finance.event.type",
+    # One chain for the whole database: digests, without what they are of.
+    "finance.audit.position",
+    "finance.audit.seal",
+    "finance.audit.key",
+}
 OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 
 # Who may press what. Buttons that only open another screen are left to those who may
@@ -63,6 +76,7 @@ ACTIONS = {
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
+        "action_open_audit": EVERY_ROLE,
     },
     "finance.credential": {
         "action_generate": ADMINISTRATOR,
@@ -127,6 +141,7 @@ ACTIONS = {
         "action_cancel": OPERATOR,
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
+        "action_open_audit": EVERY_ROLE,
     },
     "finance.replay": {
         "action_count": OPERATOR,
@@ -148,6 +163,16 @@ ACTIONS = {
     "finance.feed": {},
     "finance.scope": {},
     "finance.trace.step": {"action_open": EVERY_ROLE},
+    "finance.audit.entry": {"action_open_record": {"administrator", "auditor"}},
+    "finance.audit.position": {},
+    "finance.audit.seal": {
+        "action_verify": {"administrator", "auditor"},
+        "action_seal_now": {"administrator", "auditor"},
+        "action_export": {"administrator", "auditor"},
+        "action_open_entries": {"administrator", "auditor"},
+    },
+    "finance.audit.key": {},
+    "finance.audit.compare.wizard": {"action_compare": {"administrator", "auditor"}},
     "finance.correct.wizard": {"action_resubmit": OPERATOR},
     "finance.ping.wizard": {"action_send_again": ADMINISTRATOR},
     "finance.reason.wizard": {"action_confirm": OPERATOR},
@@ -202,6 +227,7 @@ class AccessCase(FinanceHubCommon):
 
     def make_insight_rows(self):
         """Make what scheduled actions make, and a batch."""
+        self.env["finance.audit.seal"]._seal()
         attempts = self.env["finance.attempt"].search([], order="id")
         self.env["finance.archive"]._store(
             "attempt",
@@ -243,6 +269,11 @@ class AccessCase(FinanceHubCommon):
             )
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
+        if model == "finance.audit.compare.wizard":
+            seal = self.env["finance.audit.seal"].search([], limit=1)
+            return self.env[model].create(
+                {"seal_file": base64.b64encode(seal._exported())}
+            )
         if model == "finance.reason.wizard":
             return self.env[model].create(
                 {

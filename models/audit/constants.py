@@ -65,6 +65,9 @@ SEAL_LOCK = 0x66_68_75_61  # "fhua"
 FINDINGS_TOLD = 20
 CODE_BROKEN = "C-AUDIT-CHAIN"
 
+# What no mark was made with: stands for a key that is none of the hub's.
+NO_KEY = b"none"
+
 # === RETENTION === #
 # How many days entries are kept; 0 or nothing means for ever.
 KEEP_PARAMETER = "finance_hub.audit_keep_days"

@@ -1,6 +1,8 @@
 import logging
+import os
 
 from odoo import api, fields, models, tools
+from odoo.tools import config
 
 from ...signing import (
     SecretBoxError,
@@ -11,16 +13,30 @@ from ...signing import (
 )
 from .. import clock
 from ..keyring import secret_box
+from .guard import guard
 
 _logger = logging.getLogger(__name__)
+
+ENV_VARIABLE = "FINANCE_HUB_AUDIT_PUBLIC_KEYS"
+CONFIG_OPTION = "finance_hub_audit_public_keys"
+
+
+def configured_keys():
+    """Return the public keys that the server's configuration trusts, hexadecimal.
+
+    Needed for keys that this server can't decrypt, see :class:`FinanceAuditKey`.
+    """
+    raw = os.environ.get(ENV_VARIABLE) or config.get(CONFIG_OPTION) or ""
+    return [key.strip().lower() for key in raw.split(",") if key.strip()]
 
 
 class FinanceAuditKey(models.Model):
     """A key pair that seals are signed by; the private part is encrypted.
 
-    A key that the server can't read any more (it is a copy of the database on another
-    machine, or the encryption keys were lost) gets a successor; what it signed can
-    still be verified.
+    A key is trusted because this server can decrypt its private part: nobody can put a
+    key of his own into the database. One that can't be read any more (the database is
+    a copy on another machine, or the encryption keys were lost) gets a successor; what
+    it signed counts where its public key is named in the server's configuration.
     """
 
     _name = "finance.audit.key"
@@ -36,6 +52,10 @@ class FinanceAuditKey(models.Model):
     secret_token = fields.Char(groups=fields.NO_ACCESS, required=True)
 
     _key_unique = models.UniqueIndex("(key_id)")
+
+    def init(self):
+        """Make the database refuse what nobody must do."""
+        guard(self.env.cr, self._table)
 
     @api.model
     def _ensure(self):
@@ -70,6 +90,23 @@ class FinanceAuditKey(models.Model):
         """Return {id: key of its marks} of the keys that can be read."""
         keys = {key_id: self._open(token) for key_id, token in self._tokens()}
         return {key_id: mark_key(seed) for key_id, seed in keys.items() if seed}
+
+    @api.model
+    def _trusted(self):
+        """Return the public keys that seals may be signed by, hexadecimal."""
+        seeds = [self._open(token) for _id, token in self._tokens()]
+        # Computed, as the column beside it is anybody's who can write it.
+        return [seal_public_key(seed) for seed in seeds if seed] + configured_keys()
+
+    @api.model
+    def _reencrypt(self):
+        """Encrypt the private keys under the server's newest encryption key."""
+        box = secret_box()
+        for key in self.sudo().search([]):
+            if self._open(key.secret_token) and not box.is_current(key.secret_token):
+                key.secret_token = box.rotate(key.secret_token)
+        self.env.flush_all()
+        self.env.registry.clear_cache()
 
     @api.model
     @tools.ormcache()

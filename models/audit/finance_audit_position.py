@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from .finance_audit_entry import guard
+from .guard import guard
 
 
 class FinanceAuditPosition(models.Model):

@@ -11,6 +11,7 @@ from ...signing import (
     AUDIT_FORMAT,
     EXPORTED_FIELDS,
     INSERTED,
+    WRONG_SIGNATURE,
     Finding,
     Leaf,
     Verifier,
@@ -21,7 +22,8 @@ from ...signing import (
 from .. import clock
 from ..access import require_group
 from . import constants
-from .finance_audit_entry import guard
+from .finance_audit_key import configured_keys
+from .guard import guard
 
 _logger = logging.getLogger(__name__)
 
@@ -298,17 +300,8 @@ class FinanceAuditSeal(models.Model):
                 leaf,
                 entries.get(entry),
                 seal["number"],
-                # No key that can be read made it: it is none of the hub's.
-                lambda _leaf, key=key: keys.get(key, b""),
+                lambda _leaf, key=key: keys.get(key, constants.NO_KEY),
             )
-            if not keys.get(key) and entries.get(entry) is not None:
-                verifier.report(
-                    INSERTED,
-                    f"Entry {entry} carries no mark of a key of this hub.",
-                    seal=seal["number"],
-                    position=leaf.position,
-                    entry=entry,
-                )
         return verifier.findings
 
     @api.model
@@ -370,11 +363,9 @@ class FinanceAuditSeal(models.Model):
         """
         self.env.flush_all()
         self.env.cr.flush()
-        cr = self.env.cr
-        cr.execute("SELECT public_key FROM finance_audit_key ORDER BY id")
-        public_keys = [key for (key,) in cr.fetchall()]
+        public_keys = self.env["finance.audit.key"]._trusted()
         verifier = Verifier(public_keys, self._source(), witnesses)
-        mark_keys = self.env["finance.audit.key"]._mark_keys()
+        key_of = self._check_keys(verifier, public_keys)
         emit = emit or (lambda kind, content: None)
         for key in public_keys:
             emit("key", {"public_key": key})
@@ -390,7 +381,7 @@ class FinanceAuditSeal(models.Model):
                 leaves,
                 entries,
                 purged=gone,
-                key_of=lambda leaf, keys=keys: mark_keys.get(keys[leaf.entry]),
+                key_of=lambda leaf, keys=keys: key_of(keys[leaf.entry]),
             )
             self._emit(emit, leaves, entries)
             emit("seal", {**_exported_part(seal), "purged": gone})
@@ -400,12 +391,38 @@ class FinanceAuditSeal(models.Model):
             verifier.check_leaf(
                 leaf,
                 entries.get(leaf.entry),
-                key_of=lambda leaf, keys=keys: mark_keys.get(keys[leaf.entry]),
+                key_of=lambda leaf, keys=keys: key_of(keys[leaf.entry]),
             )
         self._emit(emit, leaves, entries)
         self._check_strangers(verifier)
         findings = verifier.finish()
         return Report(verifier.seals, verifier.entries, verifier.found, findings)
+
+    @api.model
+    def _check_keys(self, verifier, trusted):
+        """Name the keys that are not to be trusted.
+
+        :return: function of the id of a mark's key: the key to check it with, ``None``
+            if that can't be done here
+        """
+        mark_keys = self.env["finance.audit.key"]._mark_keys()
+        known = dict(mark_keys)
+        self.env.cr.execute("SELECT id, key_id, public_key FROM finance_audit_key")
+        for key, name, public_key in self.env.cr.fetchall():
+            if key in mark_keys:
+                continue
+            if public_key in trusted:
+                known[key] = None
+                continue
+            verifier.report(
+                WRONG_SIGNATURE,
+                f"Key {name} can't be decrypted by this server, so it may be "
+                "anybody's. If you know that it is the hub's, because this database "
+                "is a copy or its encryption keys were replaced, restore the "
+                "encryption key, or name the public key in the configuration as "
+                "finance_hub_audit_public_keys.",
+            )
+        return lambda key: known.get(key, constants.NO_KEY)
 
     @api.model
     def _emit(self, emit, leaves, entries):
@@ -508,20 +525,23 @@ class FinanceAuditSeal(models.Model):
 
         The trail itself tells it, by an entry that the hub marked.
         """
-        leaves_sql = """
-            SELECT e.id, (e.after->>'last_seal')::integer, p.digest, p.mark, p.key_id
+        self.env.cr.execute(
+            """
+            SELECT (e.after->>'last_seal')::integer, p.digest, p.mark, p.key_id,
+                   p.position IS NOT NULL AND k.public_key = ANY(%s)
               FROM finance_audit_entry e
               JOIN finance_audit_position p ON p.entry_id = e.id
+              LEFT JOIN finance_audit_key k ON k.id = p.key_id
              WHERE e.action = 'audit.purge' AND e.outcome = 'done'
-        """
-        self.env.cr.execute(leaves_sql)
+            """,
+            [configured_keys()],
+        )
         keys = self.env["finance.audit.key"]._mark_keys()
         return max(
             (
                 last
-                for _entry, last, digest, mark, key in self.env.cr.fetchall()
-                # A key of another machine: there the marks were checked.
-                if key not in keys or is_mark(keys[key], digest, mark)
+                for last, digest, mark, key, vouched in self.env.cr.fetchall()
+                if (is_mark(keys[key], digest, mark) if key in keys else vouched)
             ),
             default=0,
         )

@@ -71,7 +71,7 @@ def snapshot(records, names):
     A secret is there as its digest: it is compared and never stored, see ``shown``.
     """
     found = {}
-    for record in records.sudo().with_context(active_test=False, prefetch_fields=True):
+    for record in records.sudo().with_context(active_test=False):
         values = {}
         for name in names:
             values[name] = _value(record, record._fields[name])
