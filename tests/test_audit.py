@@ -219,6 +219,15 @@ class TestAuditEntries(AuditCase):
         ):
             self.assertNotIn(secret, text)
 
+    def test_a_test_event(self):
+        """Something went out, though nothing changed here."""
+        sink = self.receiver()
+        endpoint = self.make_endpoint(sink.url)
+        mark = self.seen()
+        self.person(endpoint, "administrator").action_test()
+        self.assertTrue(sink.requests)
+        self.sole(mark, "endpoint.test")
+
     def test_exceptions(self):
         exception = self.unmatched()
         mark = self.seen()

@@ -169,6 +169,13 @@ class TestAuditSealing(ChainCase):
             with patch.dict(os.environ, {"FINANCE_HUB_AUDIT_PUBLIC_KEYS": public}):
                 self.assertFalse(self.findings())
 
+    def test_a_copy_goes_on_with_the_trail(self):
+        """Odoo gives a copy of a database another id."""
+        self.env["ir.config_parameter"].set_param("database.uuid", str(uuid.uuid4()))
+        self.connector.name = "In the copy"
+        self.assertTrue(self.seal())
+        self.assertFalse(self.findings())
+
     def test_the_keys_follow_a_new_encryption_key(self):
         old, new = generate_key(), generate_key()
         keys = self.env["finance.audit.key"]

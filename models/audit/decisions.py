@@ -14,7 +14,7 @@ from odoo import models
 from . import frames
 
 ADDON = "finance_hub"
-SCREENS = ("action_open_", "action_refresh", "action_count", "action_preview")
+SCREENS = ("action_open", "action_refresh", "action_count", "action_preview")
 # Buttons that decide nothing, or whose deed is recorded where it is done.
 QUIET = {
     ("finance.archive", "action_download"),

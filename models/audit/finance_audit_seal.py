@@ -267,7 +267,8 @@ class FinanceAuditSeal(models.Model):
             previous,
             [digest for _id, _entry, digest, _mark, _key in rows],
             f"{moment.isoformat()}Z",
-            self._source(),
+            # A copy of the database goes on with the trail under its name.
+            previous["source"] if previous else self._source(),
             seed,
         )
         cr.execute(
@@ -364,7 +365,7 @@ class FinanceAuditSeal(models.Model):
         self.env.flush_all()
         self.env.cr.flush()
         public_keys = self.env["finance.audit.key"]._trusted()
-        verifier = Verifier(public_keys, self._source(), witnesses)
+        verifier = Verifier(public_keys, witnesses=witnesses)
         key_of = self._check_keys(verifier, public_keys)
         emit = emit or (lambda kind, content: None)
         for key in public_keys:

@@ -80,6 +80,10 @@ def decision(records, action, *, all_fields=False, reason=None, plain=False):
     few = len(records) <= constants.EACH_MAX
     with _refusals(records, frame):
         before = values.snapshot(_stored(records), names) if few else {}
+        if not plain and records:
+            # What was read here as superuser is not known to whoever pressed the
+            # button: reading it is refused to him if it would have been.
+            records.invalidate_recordset(names)
         token = _current.set(frame)
         try:
             yield frame
