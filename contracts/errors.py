@@ -393,6 +393,15 @@ _ALL = (
         "Ask the risk system for its verdict.",
     ),
     _code(
+        "B-RISK-REJECTED",
+        "Risk verdict is no",
+        "Approver chain",
+        "high",
+        _HOURS[4],
+        "The document or counterparty stays held.",
+        "Read the verdict; cancel the document, or release the hold with a reason.",
+    ),
+    _code(
         "B-LIMIT-EXCEEDED",
         "Credit limit exceeded",
         "Credit",

@@ -1,16 +1,13 @@
-import logging
 import time
 
 from odoo import SUPERUSER_ID, http
-from odoo.exceptions import UserError
 from odoo.http import request
 
-from ..models import clock, constants
+from ..models import constants
 from ..models.connector.finance_connector import CODE_PATTERN
-from ..signing import VerificationError, verify
+from ..models.connector.finance_connector_inbound import REFUSAL_STATUSES
+from ..signing import VerificationError
 from .problem import json_response, problem_response
-
-_logger = logging.getLogger(__name__)
 
 # When a refusal was last recorded, by connector; one per server process.
 _recorded: dict[tuple[str, int], float] = {}
@@ -53,7 +50,12 @@ class InboundController(http.Controller):
         body = request.httprequest.get_data(cache=True)
         headers = dict(request.httprequest.headers)
         try:
-            credential = _verify(connector, headers, body)
+            credential = connector._verify_inbound(
+                headers,
+                body,
+                request.httprequest.remote_addr,
+                request.httprequest.url,
+            )
         except VerificationError as error:
             return _refuse_signature(connector, error)
         adapter, _options = connector._format_of(headers)
@@ -74,6 +76,9 @@ class InboundController(http.Controller):
                 "This message id came before with another body. Give every message "
                 "an id of its own.",
             )
+        reply = connector._inbound_replies().accepted
+        if reply:
+            return _reply(reply)
         return json_response(
             202, {"id": external_id, "duplicate": outcome == "duplicate"}
         )
@@ -104,24 +109,6 @@ def _refuse_by_state(connector):
     return None
 
 
-def _verify(connector, headers, body):
-    """Return the name of the credential that verifies the message.
-
-    :raise VerificationError: when none does, or there is none
-    """
-    credentials = connector.credential_ids.filtered(
-        lambda credential: credential.direction == "inbound"
-    )
-    try:
-        secrets = credentials._secrets()
-    except UserError as error:
-        # Closed, not open: what can't be verified is refused.
-        _logger.error("finance_hub: %s", error)
-        secrets = []
-    verify(secrets, headers, body, clock.now().timestamp())
-    return ", ".join(credentials._usable().mapped("name"))
-
-
 def _refuse_signature(connector, error):
     """Record a refused call, now and then, and say what was wrong with it."""
     key = (request.env.cr.dbname, connector.id)
@@ -145,4 +132,23 @@ def _refuse_signature(connector, error):
                 error=error,
             ),
         )
-    return problem_response(401, "C-SIGNATURE", "Signature refused", str(error))
+    status = REFUSAL_STATUSES.get(error.code, 401)
+    reply = connector._inbound_replies().refused
+    if reply and status == 401:
+        return _reply(reply)
+    return problem_response(
+        status,
+        "C-SIGNATURE",
+        "Signature refused",
+        str(error),
+        retryable=status == 503,
+        headers=[("Retry-After", str(constants.UNAVAILABLE_RETRY_AFTER))]
+        if status == 503
+        else (),
+    )
+
+
+def _reply(reply):
+    return request.make_response(
+        reply.body, headers=[("Content-Type", reply.content_type)], status=reply.status
+    )

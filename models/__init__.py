@@ -4,12 +4,20 @@ from . import connector
 from . import capture
 from . import outbox
 from . import inbox
+from . import mapping
 from . import ledger
 from . import control
 from . import insight
 
-# Extends the exception desk, so it comes after it.
+# Extend what is defined by later stages, so they come after them.
 from .capture import finance_exception
+
+# Extend the inbox, the ledger and the desk.
+from .mapping import extensions
+
+# Can be approved, so it comes after the control.
+from .ledger import finance_posting_request
+from .capture import finance_payout
 
 # Follows what all the others do, so it comes last.
 from . import audit

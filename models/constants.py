@@ -7,6 +7,8 @@ GROUP_OPERATOR = "finance_hub.group_operator"
 GROUP_APPROVER = "finance_hub.group_approver"
 GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
 GROUP_AUDITOR = "finance_hub.group_auditor"
+# Those who leave their word on what they work at; auditors look on.
+GROUPS_WORKING = (GROUP_OPERATOR, GROUP_APPROVER, GROUP_ADMINISTRATOR)
 
 # === OUTBOX === #
 # A dispatcher job claims work for this long, then hands over to a new job, well
@@ -67,6 +69,8 @@ BATCH_SPLIT_STATUSES = frozenset({400, 413, 415, 422})
 # === CREDENTIALS === #
 # How long the previous signing secret stays in force beside its successor.
 ROTATION_OVERLAP = timedelta(hours=24)
+# What is no secret (a key, an id, an address) is shown whole up to this length.
+HINT_MAX_CHARS = 200
 # Days before a credential expires at which an exception says so; 0 is when it has.
 EXPIRY_NOTICES = (30, 7, 0)
 
@@ -124,6 +128,73 @@ ORPHAN_GRACE = timedelta(minutes=10)
 WAITING_BATCH = 1000
 # What a suspended connector tells its sender to wait.
 SUSPENDED_RETRY_AFTER = 300
+# The same, where what a call is verified with can't be fetched at the moment.
+UNAVAILABLE_RETRY_AFTER = 30
+
+# === EXCEPTION DESK === #
+# Solved ones of the same kind that an exception shows.
+SIMILAR_SHOWN = 5
+# Share of the time until it is due after which somebody is warned, and how long before
+# the due time an exception is looked at for that at all.
+DUE_WARNING_SHARE = 0.75
+DUE_WARNING_HORIZON = timedelta(days=2)
+# Shortest time between two steps of an escalation.
+ESCALATION_MIN_SPAN = timedelta(hours=1)
+# Exceptions looked at in one run.
+ESCALATION_BATCH = 1000
+
+# === HOLDS AND APPROVALS === #
+# Holds looked at in one run of the scheduled action.
+HOLD_BATCH = 1000
+# How long an approver has, unless the connector says otherwise.
+APPROVAL_DUE = timedelta(days=2)
+
+# === POSTING REQUESTS === #
+# Lines of a request that its screen shows side by side with the entry's.
+POSTING_PREVIEW_LINES = 200
+# Faults of one request that are listed.
+POSTING_MAX_FAULTS = 100
+
+# === MASTER DATA === #
+# Days before a temporary mapping ends at which its steward is reminded.
+MAPPING_NOTICE = timedelta(days=14)
+# Suggestions for an unmapped code that are shown.
+SUGGESTIONS_SHOWN = 8
+# Records among which a counterpart of a code is looked for.
+SUGGESTION_SEARCH_LIMIT = 5_000
+# Parties that each way of finding a possible duplicate gives at most, and how many of
+# the likeliest a person is shown.
+PARTY_SEARCH_LIMIT = 200
+PARTY_CANDIDATES_SHOWN = 10
+# === PAYMENTS === #
+# Invoices that are looked at before several fitting ones are called ambiguous.
+MATCH_LIMIT = 20
+# Parts of a reference shorter than this name no document by themselves.
+MATCH_MIN_CHARS = 4
+# Invoices that one reference can list.
+MATCH_MAX_REFERENCES = 100
+# An outcome that is not known is asked for by a person after this.
+INDOUBT_GRACE = timedelta(minutes=15)
+# Transactions looked at in one run of the sweep.
+INDOUBT_BATCH = 500
+# A bank line of the right amount is taken for a payout from so long before its value
+# date to so long after it, unless the bank line names the payout.
+PAYOUT_BANK_BEFORE = timedelta(days=3)
+PAYOUT_BANK_AFTER = timedelta(days=10)
+# Items of a payout that its event lists; the event counts them all.
+PAYOUT_MAX_ITEMS = 1_000
+# Lines of a payout named in an exception's cause.
+PAYOUT_SAMPLE = 5
+
+# === BANK STATEMENTS === #
+# Bank transactions created at a time: enough to batch, few enough to stay small.
+STATEMENT_CHUNK = 500
+# Digits and letters that an account number needs to be known as the end of an IBAN.
+ACCOUNT_MIN_LENGTH = 8
+# How long after it is ready a statement may take to arrive.
+STATEMENT_GRACE = timedelta(hours=4)
+# Awaited statements looked at in one run.
+AWAITED_BATCH = 1000
 
 # === API CLIENTS === #
 # How long the key before the last rotation is accepted beside its successor.
@@ -181,6 +252,14 @@ PULSE_HOURS_KEPT = timedelta(days=400)
 PULSE_ROLL_UP = timedelta(hours=3)
 # Rows removed in one transaction.
 PULSE_PURGE_BATCH = 10_000
+
+# === DASHBOARD === #
+# Connectors shown, the unwell first.
+DASHBOARD_CONNECTORS = 60
+# How far back the first count of a tally goes, and what each later one counts anew: a
+# transaction may commit late.
+TALLY_HISTORY = timedelta(days=31)
+TALLY_RECOUNT = timedelta(hours=1)
 
 # === RETENTION === #
 # Rows looked at, and rows removed, in one transaction.

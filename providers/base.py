@@ -17,7 +17,8 @@ class ParsedCommand:
 
     :ivar type: name of the command, ``payment.captured``.
     :ivar external_id: the provider's id of this instruction, unique per connector.
-    :ivar occurred_at: when it happened at the provider, UTC.
+    :ivar occurred_at: when it happened at the provider, UTC; None only where nothing
+        is done with it and nothing says when.
     :ivar data: the canonical data, JSON-able, checked by the command's contract.
     :ivar correlation_id: joins it to a business transaction, if the provider says so.
     :ivar causation_id: the provider's id of the message which led to it.
@@ -28,7 +29,7 @@ class ParsedCommand:
 
     type: str
     external_id: str
-    occurred_at: datetime
+    occurred_at: datetime | None
     data: dict[str, Any]
     correlation_id: str | None = None
     causation_id: str | None = None

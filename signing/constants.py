@@ -50,6 +50,88 @@ KEY_ID_MAX_LENGTH = 128
 #: Hexadecimal digits of the ids we make for shared secrets.
 KEY_ID_DIGITS = 16
 
+# === INBOUND PRESETS === #
+
+#: Most headers of one call that are looked at, and longest value of one that holds a
+#: signature, a token or a certificate, in characters.
+HEADERS_MAX_COUNT = 256
+HEADER_MAX_LENGTH = 8192
+#: A certificate that a proxy passes on, URL-encoded.
+CERTIFICATE_HEADER_MAX_LENGTH = 32 * 1024
+
+#: Longest name of a header, prefix and template in a setting, in characters.
+HEADER_NAME_MAX_LENGTH = 64
+PREFIX_MAX_LENGTH = 32
+TEMPLATE_MAX_LENGTH = 256
+
+#: Shortest secret that is taken from a person, in characters: what is shorter can be
+#: guessed. Longest one, which no provider comes near.
+INBOUND_SECRET_MIN_LENGTH = 8
+INBOUND_SECRET_MAX_LENGTH = 8192
+#: Random bytes of a secret that the hub makes for the other side.
+INBOUND_SECRET_BYTES = 32
+
+#: Widest tolerance that can be set, in seconds: a day. Whoever needs more has a clock
+#: to repair.
+TOLERANCE_MAX_SECONDS = 86400
+
+#: Longest decimal time in milliseconds that is accepted in a header.
+TIMESTAMP_MS_MAX_DIGITS = TIMESTAMP_MAX_DIGITS + 3
+
+#: Adyen's keys are 32 bytes in hexadecimal digits; shorter ones were never given out.
+ADYEN_KEY_BYTES = 32
+#: Adyen puts one item into a notification, and batches of a few by agreement.
+ADYEN_ITEMS_MAX_COUNT = 1000
+
+#: PayPal sends a message again for three days under its first time, so an age of that
+#: much is good; the future is not.
+PAYPAL_TOLERANCE_SECONDS = 3 * 86400 + TOLERANCE_SECONDS
+#: Whose certificates count: hosts below this, reached by HTTPS, and the names of the
+#: certificate itself.
+PAYPAL_HOST_SUFFIX = ".paypal.com"
+PAYPAL_CERTIFICATE_NAME = "messageverificationcerts"
+PAYPAL_CHAIN_MAX_COUNT = 8
+#: Smallest RSA key that counts, in bits.
+RSA_MIN_BITS = 2048
+
+#: Access tokens: longest token in characters, most keys of a key set, and accepted
+#: inaccuracy of the clocks, in seconds.
+JWT_MAX_LENGTH = 8192
+JWKS_MAX_COUNT = 100
+JWT_LEEWAY_SECONDS = 60
+JWT_LEEWAY_MAX_SECONDS = 300
+#: What may sign a token: public key algorithms only. With a shared secret in this list
+#: a public key could be passed off as one.
+JWT_ALGORITHMS = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+)
+JWT_DEFAULT_ALGORITHMS = ("RS256", "ES256")
+JWT_CLAIMS_MAX_COUNT = 20
+
+#: Documents fetched to verify with (keys, certificates): how many are kept, how long
+#: they are fresh, and how long after that they go on serving while they can't be
+#: fetched; in seconds.
+DOCUMENTS_MAX_COUNT = 64
+DOCUMENT_FRESH_SECONDS = 3600.0
+DOCUMENT_STALE_SECONDS = 86400.0
+#: After a failure, and before a fresh document is fetched again because a key was not
+#: in it, so much time has to pass.
+DOCUMENT_RETRY_SECONDS = 15.0
+DOCUMENT_REFRESH_SECONDS = 60.0
+#: Most fetches of a kind within a minute of one server process, and most at a time:
+#: what is to be fetched is partly named by the caller, who must not keep it busy.
+FETCHES_PER_MINUTE = 10
+FETCHES_AT_A_TIME = 2
+
 # === SECRET BOX === #
 
 #: Permission bits of a key file we create and of the folders made for it.

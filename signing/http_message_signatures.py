@@ -577,15 +577,17 @@ def verify_request(
             base = signature_base(components, serialized, method, url, fields)
             if not _fits(key, signatures[label], base):
                 continue
+            if "content-digest" in components:
+                check_content_digest(_header(fields, "content-digest"), body)
             created = parameters["created"]
-            _check_time(created, now, tolerance)
+            _check_time(created, now, tolerance, authentic=True)
             expires = parameters.get("expires")
             if isinstance(expires, int) and expires < now:
                 raise VerificationError(
-                    "timestamp_too_old", "The signature has expired. Sign anew."
+                    "timestamp_too_old",
+                    "The signature has expired. Sign anew.",
+                    authentic=True,
                 )
-            if "content-digest" in components:
-                check_content_digest(_header(fields, "content-digest"), body)
         except VerificationError as error:
             refused = error
             continue

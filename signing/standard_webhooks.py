@@ -58,15 +58,20 @@ class VerificationError(ValueError):
 
     :ivar code: one of ``missing_header``, ``malformed_header``,
         ``timestamp_too_old``, ``timestamp_too_new``, ``no_matching_signature`` and
-        ``bad_secret``.
+        ``bad_secret``; of the inbound presets also ``malformed_body``,
+        ``bad_setting``, ``untrusted_certificate``, ``bad_token``,
+        ``address_not_allowed`` and ``unavailable`` (to be tried again later).
     :ivar message: a sentence for a person, which says what to do. It never contains
         a secret or a part of one.
+    :ivar authentic: whether the signature is right and the time alone is not: somebody
+        sends again what was good once.
     """
 
-    def __init__(self, code: str, message: str):
+    def __init__(self, code: str, message: str, authentic: bool = False):
         super().__init__(message)
         self.code = code
         self.message = message
+        self.authentic = authentic
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,19 +403,23 @@ def _verification_keys(secrets: Sequence[str]):
     return symmetric, public
 
 
-def _check_time(timestamp: int, now: float, tolerance: float):
+def _check_time(
+    timestamp: float, now: float, tolerance: float, authentic: bool = False
+):
     if now - timestamp > tolerance:
         raise VerificationError(
             "timestamp_too_old",
             f"The message was signed {now - timestamp:.0f} seconds ago; "
             f"{tolerance:.0f} are accepted. Sign every attempt anew, and check the "
             "sender's clock.",
+            authentic,
         )
     if timestamp - now > tolerance:
         raise VerificationError(
             "timestamp_too_new",
             f"The message was signed {timestamp - now:.0f} seconds in the future; "
             f"{tolerance:.0f} are accepted. Check the clocks of both machines.",
+            authentic,
         )
 
 
@@ -472,7 +481,6 @@ def verify(
             "several of them separated by spaces.",
         )
     timestamp = int(timestamp_text)
-    _check_time(timestamp, now, tolerance)
     content = b"%b.%b.%b" % (
         message_id.encode("ascii"),
         timestamp_text.encode("ascii"),
@@ -496,4 +504,5 @@ def verify(
             "sides have the same secret, and that the body is signed and sent byte "
             "for byte the same.",
         )
+    _check_time(timestamp, now, tolerance, authentic=True)
     return Verified(message_id, timestamp)

@@ -257,6 +257,22 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
             invoice.action_post()
         return invoice
 
+    @classmethod
+    def make_mapping(cls, domain, code, record, connector=None, **values):
+        """Return an approved mapping of an external code to a record."""
+        mapping = cls.env["finance.mapping"].create(
+            {
+                "company_id": cls.company.id,
+                "connector_id": connector and connector.id,
+                "domain_id": cls.env["finance.mapping.domain"]._named(domain).id,
+                "code": code,
+                "res_id": record.id,
+                **values,
+            }
+        )
+        mapping._put_in_force(cls.env.user)
+        return mapping
+
     # === TIME === #
 
     def set_clock(self, moment):

@@ -37,6 +37,9 @@ MATRIX = {
     "finance.batch": (READ, READ, READ, READ),
     "finance.endpoint.health": (READ, READ, READ, READ),
     "finance.pulse": (READ, READ, READ, READ),
+    "finance.tally": (READ, READ, READ, READ),
+    "finance.team": (READ, READ, ALL, READ),
+    "finance.exception.kind": (READ, READ, "ru", READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
     "finance.audit.entry": (NONE, NONE, READ, READ),
@@ -44,6 +47,17 @@ MATRIX = {
     "finance.audit.seal": (NONE, NONE, READ, READ),
     "finance.audit.key": (NONE, NONE, READ, READ),
     "finance.audit.compare.wizard": (NONE, NONE, ALL, ALL),
+    "finance.mapping": (ALL, READ, ALL, READ),
+    "finance.mapping.domain": (READ, READ, "ru", READ),
+    "finance.mapping.term": (READ, READ, "cru", READ),
+    "finance.unmapped": (READ, READ, READ, READ),
+    "finance.reference": (READ, READ, ALL, READ),
+    "finance.ownership": (READ, READ, ALL, READ),
+    "finance.ownership.conflict": ("ru", READ, READ, READ),
+    "finance.map.wizard": (ALL, NONE, ALL, NONE),
+    "finance.map.wizard.line": (ALL, NONE, ALL, NONE),
+    "finance.party.wizard": (ALL, NONE, NONE, NONE),
+    "finance.party.wizard.line": (ALL, NONE, NONE, NONE),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
     "finance.ping.wizard": (NONE, NONE, ALL, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
@@ -56,6 +70,10 @@ COMMON = {
     "finance.audit.position",
     "finance.audit.seal",
     "finance.audit.key",
+    "finance.team",
+    "finance.exception.kind",
+    "finance.mapping.domain",
+    "finance.mapping.term",
 }
 OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 
@@ -63,6 +81,7 @@ OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 # read: all of the roles.
 EVERY_ROLE = set(GROUPS)
 OPERATOR, ADMINISTRATOR = {"operator"}, {"administrator"}
+PROPOSERS = {"operator", "administrator"}
 ACTIONS = {
     "finance.connector": {
         "action_request_review": ADMINISTRATOR,
@@ -96,6 +115,9 @@ ACTIONS = {
     },
     "finance.endpoint.health": {},
     "finance.pulse": {},
+    "finance.tally": {},
+    "finance.team": {},
+    "finance.exception.kind": {},
     "finance.batch": {"action_retry": OPERATOR, "action_cancel": OPERATOR},
     "finance.retention": {},
     "finance.archive": {
@@ -128,6 +150,7 @@ ACTIONS = {
     "finance.command": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
+        "action_decide_party": OPERATOR,
         "action_open_result": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
     },
@@ -136,9 +159,16 @@ ACTIONS = {
     "finance.exception": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
+        "action_decide_party": OPERATOR,
+        "action_map": PROPOSERS,
         "action_assign_to_me": OPERATOR,
         "action_solve": OPERATOR,
         "action_cancel": OPERATOR,
+        "action_snooze": OPERATOR,
+        "action_reassign": OPERATOR,
+        "action_waive": OPERATOR,
+        "action_grant_waiver": {"approver"},
+        "action_refuse_waiver": {"approver"},
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
         "action_open_audit": EVERY_ROLE,
@@ -173,6 +203,36 @@ ACTIONS = {
     },
     "finance.audit.key": {},
     "finance.audit.compare.wizard": {"action_compare": {"administrator", "auditor"}},
+    "finance.mapping": {
+        "action_propose": PROPOSERS,
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_retire": {"approver"},
+        "action_new_version": PROPOSERS,
+        "action_open_versions": EVERY_ROLE,
+        "action_open_target": EVERY_ROLE,
+    },
+    "finance.mapping.domain": {
+        "action_open_mappings": EVERY_ROLE,
+        "action_open_unmapped": EVERY_ROLE,
+    },
+    "finance.mapping.term": {},
+    "finance.unmapped": {
+        "action_map": PROPOSERS,
+        "action_propose_equal": PROPOSERS,
+        "action_open_commands": EVERY_ROLE,
+    },
+    "finance.reference": {"action_open_record": EVERY_ROLE},
+    "finance.ownership": {},
+    "finance.ownership.conflict": {
+        "action_request": OPERATOR,
+        "action_approve": {"approver"},
+        "action_reject": {"operator", "approver"},
+    },
+    "finance.map.wizard": {"action_propose": PROPOSERS},
+    "finance.map.wizard.line": {"action_choose": PROPOSERS},
+    "finance.party.wizard": {"action_link": OPERATOR, "action_create": OPERATOR},
+    "finance.party.wizard.line": {"action_choose": OPERATOR},
     "finance.correct.wizard": {"action_resubmit": OPERATOR},
     "finance.ping.wizard": {"action_send_again": ADMINISTRATOR},
     "finance.reason.wizard": {"action_confirm": OPERATOR},
@@ -208,6 +268,7 @@ class AccessCase(FinanceHubCommon):
         self.sink.answers = [status(500)]
         self.invoice = self.make_invoice(100.0)
         self.dispatch()
+        self.env["finance.tally"]._count()
         body = self.cloud_event(self.captured(self.invoice.name))
         self.receive(self.shop, body)
         self.receive(self.shop, body)
@@ -217,11 +278,42 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_master_data()
         self.env["finance.replay"].create(
             {
                 "company_id": self.company.id,
                 "endpoint_ids": [(6, 0, self.endpoint.ids)],
                 "reason": "Because",
+            }
+        )
+
+    def make_master_data(self):
+        """Make a mapping, an unmapped code, and who owns what."""
+        account = self.company_data["default_account_expense"]
+        self.env["finance.mapping"].create(
+            {
+                "company_id": self.company.id,
+                "domain_id": self.env.ref("finance_hub.mapping_domain_account").id,
+                "code": "6000",
+                "res_id": account.id,
+            }
+        )
+        self.env["finance.unmapped"].create(
+            {
+                "connector_id": self.shop.id,
+                "company_id": self.company.id,
+                "domain_id": self.env.ref("finance_hub.mapping_domain_account").id,
+                "code": "7000",
+                "key": "mapping:access",
+            }
+        )
+        ownership = self.env["finance.ownership"].create(
+            {"company_id": self.company.id, "domain": "exposure"}
+        )
+        self.env["finance.ownership.conflict"].create(
+            {
+                "command_id": self.row("finance.command").id,
+                "ownership_id": ownership.id,
             }
         )
 
@@ -267,6 +359,24 @@ class AccessCase(FinanceHubCommon):
                     "reason": "Because",
                 }
             )
+        if model in ("finance.map.wizard", "finance.map.wizard.line"):
+            wizard = self.env["finance.map.wizard"].create(
+                {
+                    "unmapped_id": self.row("finance.unmapped").id,
+                    "line_ids": [(0, 0, {"res_id": 1, "name": "One", "score": 1})],
+                }
+            )
+            return wizard if model == wizard._name else wizard.line_ids
+        if model in ("finance.party.wizard", "finance.party.wizard.line"):
+            wizard = self.env["finance.party.wizard"].create(
+                {
+                    "command_id": self.row("finance.command").id,
+                    "partner_id": self.partner_a.id,
+                    "reason": "Because",
+                    "line_ids": [(0, 0, {"partner_id": self.partner_b.id})],
+                }
+            )
+            return wizard if model == wizard._name else wizard.line_ids
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model == "finance.audit.compare.wizard":
@@ -404,12 +514,13 @@ class TestAccess(AccessCase):
         row = self.row(model)
         if "wizard" in model:
             # A wizard is made by who uses it.
-            row.invalidate_recordset()
-            self.env.cr.execute(
-                f"UPDATE {row._table} SET create_uid = %s WHERE id = %s",
-                [user.id, row.id],
-            )
-            row.invalidate_recordset()
+            self.env.flush_all()
+            for made in (row, row.wizard_id if "wizard_id" in row else row):
+                self.env.cr.execute(
+                    f"UPDATE {made._table} SET create_uid = %s WHERE id = %s",
+                    [user.id, made.id],
+                )
+                made.invalidate_recordset()
         # As in a request of its own: what is cached is not asked for again.
         self.env.flush_all()
         self.env.invalidate_all()

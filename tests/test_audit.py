@@ -1,3 +1,4 @@
+import inspect
 import json
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -10,7 +11,7 @@ from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..controllers import authentication
-from ..models.audit import constants, finance_audit_entry
+from ..models.audit import constants, decisions, finance_audit_entry
 from ..signing import import_seal
 from .common import FinanceHubCommon
 
@@ -227,6 +228,27 @@ class TestAuditEntries(AuditCase):
         self.person(endpoint, "administrator").action_test()
         self.assertTrue(sink.requests)
         self.sole(mark, "endpoint.test")
+
+    def test_every_decision_that_is_listed_exists(self):
+        for (model, method), (code, argument) in decisions.DECISIONS.items():
+            with self.subTest(code):
+                wrapped = getattr(type(self.env[model]), method)
+                original = getattr(wrapped, decisions.ORIGINAL)
+                if argument:
+                    self.assertIn(argument, inspect.signature(original).parameters)
+        for model, method in decisions.QUIET | decisions.ALWAYS:
+            self.assertTrue(hasattr(type(self.env[model]), method))
+
+    def test_every_button_is_watched(self):
+        for name, model in self.env.registry.items():
+            if not name.startswith("finance.") or model._abstract:
+                continue
+            for method in decisions.buttons_of(model):
+                self.assertEqual(
+                    hasattr(getattr(model, method), decisions.ORIGINAL),
+                    (name, method) not in decisions.QUIET,
+                    f"{name}.{method}",
+                )
 
     def test_exceptions(self):
         exception = self.unmatched()

@@ -23,7 +23,7 @@ from odoo.tests import Form, tagged
 from odoo.tools import config, mute_logger
 
 from ..models import clock, keyring
-from ..models.connector.schemes import SCHEMES
+from ..models.connector.schemes import INBOUND, OUTBOUND, SCHEMES
 from ..signing import (
     SecretBox,
     generate_key,
@@ -719,12 +719,14 @@ class TestKinds(ConnectorCase):
 
     # === ALL OF THEM === #
 
-    def test_only_signatures_verify_what_comes_in(self):
+    def test_each_kind_in_its_direction_only(self):
+        settings = {"username": "hub", "inbound_header": "X-Signature"}
         for scheme in SCHEMES:
-            if SCHEMES[scheme].inbound:
-                continue
-            with self.subTest(scheme), self.assertRaises(ValidationError):
-                self.make(scheme, direction="inbound", username="hub")
+            for direction, possible in (("inbound", INBOUND), ("outbound", OUTBOUND)):
+                if scheme in possible:
+                    continue
+                with self.subTest(scheme), self.assertRaises(ValidationError):
+                    self.make(scheme, direction=direction, **settings)
 
     def test_nothing_in_clear(self):
         """What is entered is in no column of the credential."""
@@ -778,7 +780,7 @@ class TestKinds(ConnectorCase):
             "certificate_pem": certificate,
             "secret_lines_input": key,
         }
-        self.assertEqual(set(needed), set(SCHEMES))
+        self.assertEqual(set(needed), set(OUTBOUND))
         for scheme, values in needed.items():
             with self.subTest(scheme):
                 form = Form(self.credentials)
@@ -797,8 +799,12 @@ class TestKinds(ConnectorCase):
         form.name = "Inbound, then access"
         form.connector_id = self.connector
         form.direction = "inbound"
-        form.scheme = "bearer"
+        form.scheme = "oauth2"
         self.assertEqual(form.direction, "outbound")
+        form.scheme = "stripe"
+        self.assertEqual(form.direction, "inbound")
+        form.scheme = "basic"
+        self.assertEqual(form.direction, "inbound", "both are possible")
 
 
 @tagged("post_install", "-at_install")

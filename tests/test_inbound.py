@@ -306,7 +306,9 @@ class TestInbound(FinanceHubCommon, HttpCase):
         body = self.cloud_event(self.captured("INV/1"))
         with (
             patch.dict("os.environ", {"FINANCE_HUB_ENCRYPTION_KEYS": "no-key"}),
-            mute_logger("odoo.addons.finance_hub.controllers.inbound"),
+            mute_logger(
+                "odoo.addons.finance_hub.models.connector.finance_connector_inbound"
+            ),
         ):
             response = self.send(body)
         self.assertIn(response.status_code, (401, 503), response.text)

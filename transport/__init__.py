@@ -29,6 +29,7 @@ from .authentication import (
 from .breaker import CLOSED, HALF_OPEN, OPEN, Breaker, verdict
 from .bucket import next_token, take
 from .constants import BREAKER_WINDOW_SECONDS, RETRY_SCHEDULE, ROUTING_KEY
+from .fetching import FetchError, fetch
 from .gate import Gate
 from .outcome import ERRORS, Outcome, truncate_body
 from .proxy import Proxy, ProxyError, parse_proxy
@@ -87,6 +88,7 @@ __all__ = [
     "ClientCredentials",
     "Decision",
     "Explanation",
+    "FetchError",
     "Gate",
     "Outcome",
     "Proxy",
@@ -106,6 +108,7 @@ __all__ = [
     "decide",
     "error_code",
     "explain",
+    "fetch",
     "format_routing_key",
     "format_schedule",
     "next_token",

@@ -334,3 +334,10 @@ AMQP_BATCH_TYPE = "finance.batch"
 
 #: ``app_id`` of every message, and the name in the broker's list of connections.
 AMQP_APP_ID = "finance-hub"
+
+# === FETCHING === #
+
+#: Seconds until a document (keys, a certificate) has to be there, and its largest size:
+#: a caller waits meanwhile.
+FETCH_TIMEOUT = 5.0
+FETCH_MAX_BYTES = 256 * 1024

@@ -1,4 +1,7 @@
 from . import finance_audit_compare_wizard
 from . import finance_correct_wizard
+from . import finance_map_wizard
+from . import finance_party_wizard
+from . import finance_decide_wizard
 from . import finance_ping_wizard
 from . import finance_reason_wizard

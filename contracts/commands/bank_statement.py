@@ -13,6 +13,7 @@ from ..base import (
     LongText,
     Money,
     PlainDate,
+    Quantity,
     Text,
     UtcDateTime,
 )
@@ -46,6 +47,7 @@ class StatementEntry(Contract):
         decide alone what is a duplicate.
     :ivar amount: signed, in the currency of the account: money in is positive.
     :ivar original_amount: in ``original_currency``, where the account has another.
+    :ivar exchange_rate: the bank's, between the two.
     :ivar remittance: what the payer wrote, structured references first.
     :ivar reversal: whether it takes back an earlier entry.
     :ivar parts: the transactions behind a collective entry; their sum is ``amount``.
@@ -63,6 +65,7 @@ class StatementEntry(Contract):
     bank_code: Identifier | None = None
     original_amount: Money | None = None
     original_currency: CurrencyCode | None = None
+    exchange_rate: Quantity | None = None
     return_reason: Identifier | None = None
     reversal: bool = False
     parts: Annotated[
@@ -155,7 +158,15 @@ TYPES = (
         title="Bank statement",
         description="Imports the entries once, and checks the chain of balances.",
         model=BankStatementContent,
-        business_key=("account", "statement_ref", "from_date", "to_date", "kind"),
+        # A bank that sends a statement again, corrected, makes it anew.
+        business_key=(
+            "account",
+            "statement_ref",
+            "from_date",
+            "to_date",
+            "kind",
+            "created_at",
+        ),
         time_field="created_at",
         sample={
             "account": "DE75512108001245126199",

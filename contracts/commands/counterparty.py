@@ -37,20 +37,41 @@ class BankAccount(Contract):
     holder: Text | None = None
 
 
+#: What a sender can say has no value any more, as absence says nothing.
+Clearable = Literal[
+    "vat",
+    "registration",
+    "reference",
+    "email",
+    "phone",
+    "website",
+    "street",
+    "street2",
+    "city",
+    "zip",
+    "state",
+    "parent",
+    "payment_terms",
+    "supplier_payment_terms",
+]
+
+
 class CounterpartyUpsert(Contract):
     """A counterparty as another system knows it; what is absent stays as it is.
 
     :ivar external_id: the sender's id, which names it for ever.
     :ivar changed_at: when it was changed there; an older change is ignored.
+    :ivar kind: absent means a company, if it is created.
     :ivar parent: the sender's id of the group or head office.
     :ivar payment_terms: the sender's code, is mapped.
     :ivar status: ``blocked`` stops new business.
+    :ivar cleared: names of fields that have no value there any more.
     """
 
     external_id: Identifier
     changed_at: UtcDateTime
     name: Text
-    kind: Literal["company", "person"] = "company"
+    kind: Literal["company", "person"] | None = None
     roles: list[Literal["customer", "supplier"]] = []
     vat: Identifier | None = None
     registration: Identifier | None = None
@@ -67,6 +88,7 @@ class CounterpartyUpsert(Contract):
         list[BankAccount], Field(max_length=const.PARTY_MAX_BANK_ACCOUNTS)
     ] = []
     status: Literal["active", "blocked"] | None = None
+    cleared: list[Clearable] = []
     metadata: Metadata = {}
 
 

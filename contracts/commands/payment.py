@@ -145,6 +145,8 @@ class PaymentStatusChanged(_Payment):
 
     :ivar execution: where it stands now; ``unknown`` is resolved by asking, never by
         sending it again.
+    :ivar settlement: what the bank says of the money, such as ``settled`` for ISO 20022
+        ``ACSC`` and ``ACCC``; absent says nothing of it.
     """
 
     execution: Literal[
@@ -156,6 +158,7 @@ class PaymentStatusChanged(_Payment):
         "acknowledged",
         "unknown",
     ]
+    settlement: Literal["pending", "settled"] | None = None
     changed_at: UtcDateTime
     reason_code: Identifier | None = None
     reason: LongText | None = None

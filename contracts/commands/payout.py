@@ -70,6 +70,8 @@ class PayoutReleased(Contract):
     :ivar net: what arrives at the bank, in ``currency``; negative when the provider
         collects.
     :ivar lines: what it is made of; absent when the report comes separately.
+    :ivar complete: whether ``lines`` are all there are; ``False`` for an announcement
+        whose report comes separately.
     :ivar opening: balance carried over from the payout before, part of ``net``.
     :ivar closing: balance carried over to the next one, kept out of ``net``.
     :ivar bank_reference: what the line on the bank statement will say.
@@ -110,7 +112,8 @@ TYPES = (
         description="Checks the payout against its lines, books the fees, and expects "
         "the bank line.",
         model=PayoutReleased,
-        business_key=("payout_ref",),
+        # Announced without its lines first, and reported with them later.
+        business_key=("payout_ref", "complete"),
         time_field="released_at",
         sample={
             "payout_ref": "po_71b2",

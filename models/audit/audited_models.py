@@ -36,3 +36,33 @@ class FinanceScope(models.Model):
 class FinanceRetention(models.Model):
     _name = "finance.retention"
     _inherit = ["finance.audited", "finance.retention"]
+
+
+class FinanceMapping(models.Model):
+    _name = "finance.mapping"
+    _inherit = ["finance.audited", "finance.mapping"]
+
+
+class FinanceMappingDomain(models.Model):
+    _name = "finance.mapping.domain"
+    _inherit = ["finance.audited", "finance.mapping.domain"]
+
+
+class FinanceMappingTerm(models.Model):
+    _name = "finance.mapping.term"
+    _inherit = ["finance.audited", "finance.mapping.term"]
+
+
+class FinanceOwnership(models.Model):
+    _name = "finance.ownership"
+    _inherit = ["finance.audited", "finance.ownership"]
+
+
+class FinanceExceptionKind(models.Model):
+    _name = "finance.exception.kind"
+    _inherit = ["finance.audited", "finance.exception.kind"]
+
+
+class FinanceTeam(models.Model):
+    _name = "finance.team"
+    _inherit = ["finance.audited", "finance.team"]

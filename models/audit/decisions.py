@@ -33,6 +33,12 @@ ALWAYS = {
 DECISIONS = {
     ("finance.exception", "_cancel"): ("exception.cancel", "reason"),
     ("finance.exception", "_solve"): ("exception.solve", "how"),
+    ("finance.exception", "_snooze"): ("exception.snooze", "reason"),
+    ("finance.exception", "_reassign"): ("exception.reassign", "reason"),
+    ("finance.exception", "_request_waiver"): ("exception.request_waiver", "reason"),
+    ("finance.approval", "_decide_by_person"): ("approval.decide", "reason"),
+    ("finance.approval", "_withdraw_by_person"): ("approval.withdraw", "reason"),
+    ("finance.hold", "_release_by_person"): ("hold.release", "reason"),
     ("finance.command", "_correct"): ("command.correct", "reason"),
     ("finance.credential", "_set_secret"): ("credential.set_secret", None),
     ("finance.endpoint", "_suspend"): ("endpoint.suspend", "reason"),

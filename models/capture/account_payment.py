@@ -104,9 +104,11 @@ class AccountPayment(models.Model):
     def _finance_source(self, payment):
         """Return the payment that ``payment`` was made to refund.
 
-        Odoo's module of payment providers keeps it; without that module there is
-        none.
+        Odoo's module of payment providers keeps it, and so does the hub for refunds
+        that a provider reports.
         """
+        if payment.finance_source_payment_id:
+            return payment.finance_source_payment_id
         if "source_payment_id" not in self._fields:
             return self.browse()
         return payment.source_payment_id

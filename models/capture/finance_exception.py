@@ -28,6 +28,8 @@ class FinanceException(models.Model):
         found = []
         if "opened" in marks:
             found.append(("opened", None))
+        if "escalated" in marks:
+            found.append(("escalated", marks["escalated"]))
         if now["state"] in CLOSED and (before and before["state"]) not in CLOSED:
             found.append(("resolved", None))
         return found

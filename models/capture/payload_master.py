@@ -20,11 +20,12 @@ LOCKS = {
 }
 
 
-def counterparty_record(partner, company, verb, changed):
+def counterparty_record(partner, company, verb, changed, references=()):
     """Return a partner as contracts.events.counterparty.CounterpartyRecord.
 
     :param company: in whose name it is told, as terms depend on it
     :param list changed: names of the fields that changed, as on the wire
+    :param references: its ``finance.reference`` of whatever company
     """
     partner = partner.with_company(company)
     return {
@@ -48,10 +49,18 @@ def counterparty_record(partner, company, verb, changed):
         "is_supplier": partner.supplier_rank > 0,
         "customer_terms": partner.property_payment_term_id.name or None,
         "supplier_terms": partner.property_supplier_payment_term_id.name or None,
-        "external_ids": [],
+        "external_ids": [
+            {"system": reference.connector_id.name, "id": reference.external_id}
+            for reference in references
+            if reference.company_id == company
+        ],
         "changed_fields": changed,
-        "reason": "archived" if verb == "blocked" else None,
+        "reason": _blocked_reason(changed) if verb == "blocked" else None,
     }
+
+
+def _blocked_reason(changed):
+    return "archived" if "active" in changed else "blocked for new business"
 
 
 def masked_account(bank):
@@ -155,6 +164,12 @@ def exception(record, verb):
         "opened_at": _moment(record.opened_at),
         "due_at": _moment(record.due_at),
     }
+    if verb == "escalated":
+        data.update(
+            escalated_at=_moment(record.escalated_at) or utc_text(clock.now()),
+            escalated_to=record.escalated_to_id.name or None,
+            level=max(record.escalation_level, 1),
+        )
     if verb == "resolved":
         data.update(
             resolved_at=_moment(record.resolved_at) or utc_text(clock.now()),

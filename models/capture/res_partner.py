@@ -29,7 +29,12 @@ class ResPartner(models.Model):
     _name = "res.partner"
     _inherit = ["res.partner", "finance.captured"]
 
-    _finance_fields = (*COUNTERPARTY_FIELDS, "credit_limit", "parent_id")
+    _finance_fields = (
+        *COUNTERPARTY_FIELDS,
+        "credit_limit",
+        "parent_id",
+        "finance_blocked",
+    )
 
     def _write_multi(self, vals_list):
         result = super()._write_multi(vals_list)
@@ -52,6 +57,8 @@ class ResPartner(models.Model):
         found = []
         if before is None:
             found.append(("created", []))
+            if now["finance_blocked"]:
+                found.append(("blocked", ["blocked"]))
             before = {**now, "credit_limit": None}
         else:
             changed = [
@@ -61,12 +68,17 @@ class ResPartner(models.Model):
             ]
             if before["parent_id"] and not now["parent_id"]:
                 changed.append("commercial_entity")
-            if changed == ["active"] and not now["active"]:
-                found.append(("blocked", ["active"]))
-            elif changed:
+            if before["finance_blocked"] and not now["finance_blocked"]:
+                changed.append("blocked")
+            ends = []
+            if "active" in changed and not now["active"]:
+                ends.append("active")
+            if now["finance_blocked"] and not before["finance_blocked"]:
+                ends.append("blocked")
+            if changed and not (changed == ["active"] and "active" in ends):
                 found.append(("changed", changed))
-                if "active" in changed and not now["active"]:
-                    found.append(("blocked", ["active"]))
+            if ends:
+                found.append(("blocked", ends))
         limits = before["credit_limit"] or {}, now["credit_limit"] or {}
         found += [
             ("limit_changed", int(company_id))
@@ -74,6 +86,24 @@ class ResPartner(models.Model):
             if (limits[0].get(company_id) or 0.0) != (limits[1].get(company_id) or 0.0)
         ]
         return found
+
+    def _finance_facts(self):
+        """Return {id: its external ids}, see finance.captured."""
+        known = {}
+        for reference in (
+            self.env["finance.reference"]
+            .sudo()
+            .search(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_id", "in", self.ids),
+                    ("valid_to", "=", False),
+                ],
+                order="id",
+            )
+        ):
+            known.setdefault(reference.res_id, []).append(reference)
+        return known
 
     def _finance_event_values(self, verb, extra=None, facts=None):
         """Return what events about this counterparty say, see finance.captured."""
@@ -87,7 +117,9 @@ class ResPartner(models.Model):
                 "object": "counterparty",
                 "label": self.name or str(self.id),
                 "company": company,
-                "data": payload.counterparty_record(self, company, verb, extra),
+                "data": payload.counterparty_record(
+                    self, company, verb, extra, (facts or {}).get(self.id, ())
+                ),
             }
             for company in companies
         ]

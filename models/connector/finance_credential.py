@@ -5,6 +5,11 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
 from ...signing import SecretBoxError
+from ...signing.constants import (
+    JWT_ALGORITHMS,
+    JWT_DEFAULT_ALGORITHMS,
+    TOLERANCE_SECONDS,
+)
 from ...transport import (
     CLIENT_SECRET_BASIC,
     CLIENT_SECRET_POST,
@@ -15,7 +20,15 @@ from ...transport import (
 from .. import clock, constants
 from ..access import create_guarded, refuse_fields, require_group
 from ..keyring import secret_box
-from .schemes import AUTHENTICATION, CERTIFICATE, SCHEMES, SIGNING
+from .schemes import (
+    AUTHENTICATION,
+    CERTIFICATE,
+    INBOUND,
+    OUTBOUND,
+    SCHEMES,
+    SIGNING,
+    scheme_of,
+)
 
 # Fields that move by the buttons alone, and the value that a new record has.
 GUARDED = {
@@ -37,6 +50,8 @@ PURPOSE = (
     "scheme",
     "signature_algorithm",
     "token_url",
+    "inbound_secret_encoding",
+    "proxy_form",
 )
 
 
@@ -84,6 +99,7 @@ class FinanceCredential(models.Model):
         compute="_compute_purpose",
         store=True,
     )
+    serves_both = fields.Boolean(compute="_compute_serves_both")
     can_generate = fields.Boolean(compute="_compute_can_generate")
     state = fields.Selection(
         [
@@ -167,6 +183,123 @@ class FinanceCredential(models.Model):
         "resource=https://api.example.com.",
     )
 
+    # === WHAT COMES IN === #
+    inbound_header = fields.Char(
+        string="Header",
+        tracking=True,
+        help="Name of the header that holds the signature, the key or the certificate, "
+        "such as X-Signature.",
+    )
+    inbound_algorithm = fields.Selection(
+        [("sha256", "HMAC-SHA256"), ("sha512", "HMAC-SHA512")],
+        string="Hash",
+        default="sha256",
+        required=True,
+        tracking=True,
+    )
+    inbound_encoding = fields.Selection(
+        [
+            ("hex", "Hexadecimal digits"),
+            ("base64", "Base64"),
+            ("base64url", "Base64 for URLs"),
+        ],
+        string="Signature Is Written In",
+        default="hex",
+        required=True,
+        tracking=True,
+    )
+    inbound_secret_encoding = fields.Selection(
+        [
+            ("text", "Text, used as it is"),
+            ("hex", "Hexadecimal digits"),
+            ("base64", "Base64"),
+        ],
+        string="Secret Is Written In",
+        default="text",
+        required=True,
+        tracking=True,
+    )
+    inbound_prefix = fields.Char(
+        string="Prefix",
+        tracking=True,
+        help="What stands in the header before the signature, such as sha256= or v1=. "
+        "Often nothing.",
+    )
+    inbound_template = fields.Char(
+        string="What Is Signed",
+        default="{body}",
+        tracking=True,
+        help="{body} stands for the content, {timestamp} and {id} for the values of "
+        "their headers, {url} for the connector's address, {method} for POST. Write "
+        "what the other side describes, such as {timestamp}.{body}.",
+    )
+    inbound_timestamp_header = fields.Char(
+        string="Header of the Time",
+        tracking=True,
+        help="Name of the header with the time of signing. Left empty if the other "
+        "side signs no time; then a copied message is known by its id alone.",
+    )
+    inbound_timestamp_format = fields.Selection(
+        [
+            ("seconds", "Unix seconds"),
+            ("milliseconds", "Unix milliseconds"),
+            ("iso8601", "ISO 8601, UTC (2026-01-31T12:00:00Z)"),
+        ],
+        string="Time Is Written In",
+        default="seconds",
+        required=True,
+        tracking=True,
+    )
+    inbound_id_header = fields.Char(
+        string="Header of the ID",
+        tracking=True,
+        help="Name of the header with the message's id, if it is signed along.",
+    )
+    inbound_tolerance = fields.Integer(
+        string="Tolerance (Seconds)",
+        default=TOLERANCE_SECONDS,
+        required=True,
+        tracking=True,
+        help="How old a signature may be, and how far ahead the other side's clock.",
+    )
+    token_issuer = fields.Char(
+        string="Issuer",
+        tracking=True,
+        help="Who gives the tokens out: the claim iss, exactly as it is written.",
+    )
+    token_algorithms = fields.Char(
+        string="Algorithms",
+        default=" ".join(JWT_DEFAULT_ALGORITHMS),
+        tracking=True,
+        help="What may sign a token, separated by blanks: some of "
+        + ", ".join(JWT_ALGORITHMS)
+        + ".",
+    )
+    token_claims = fields.Text(
+        string="Required Claims",
+        tracking=True,
+        help="One name=value a line, such as sub=shop or scope=finance:write. A token "
+        "without them is refused, though the issuer signed it.",
+    )
+    proxy_networks = fields.Char(
+        string="Reverse Proxies",
+        tracking=True,
+        help="Addresses or networks of the reverse proxies that check client "
+        "certificates, separated by commas, such as 10.0.0.5. A header from anywhere "
+        "else proves nothing.",
+    )
+    proxy_form = fields.Selection(
+        [
+            ("fingerprint", "The SHA-256 fingerprint"),
+            ("certificate", "The whole certificate"),
+            ("subject", "The subject"),
+        ],
+        string="The Proxy Sends",
+        default="fingerprint",
+        required=True,
+        tracking=True,
+    )
+
     # === CLIENT CERTIFICATE === #
     certificate_pem = fields.Text(
         string="Certificate",
@@ -216,13 +349,20 @@ class FinanceCredential(models.Model):
     # === COMPUTES === #
 
     @api.depends("scheme")
+    def _compute_serves_both(self):
+        for credential in self:
+            credential.serves_both = (
+                credential.scheme in INBOUND and credential.scheme in OUTBOUND
+            )
+
+    @api.depends("scheme")
     def _compute_purpose(self):
         for credential in self:
             credential.purpose = (
                 SCHEMES[credential.scheme].purpose if credential.scheme else False
             )
 
-    @api.depends("scheme", "direction")
+    @api.depends("scheme", "direction", "signature_algorithm")
     def _compute_can_generate(self):
         for credential in self:
             credential.can_generate = bool(
@@ -254,19 +394,29 @@ class FinanceCredential(models.Model):
 
     @api.onchange("scheme")
     def _onchange_scheme(self):
-        if self.scheme and not self._scheme().inbound:
+        if self.scheme and self.scheme not in INBOUND:
             self.direction = "outbound"
+        elif self.scheme and self.scheme not in OUTBOUND:
+            self.direction = "inbound"
 
     # === CONSTRAINTS === #
 
     @api.constrains("scheme", "direction")
     def _check_direction(self):
         for credential in self:
-            if credential.direction == "inbound" and not credential._scheme().inbound:
+            if credential.direction == "inbound" and credential.scheme not in INBOUND:
                 raise ValidationError(
                     self.env._(
-                        "“%s” can't verify what the hub receives. Choose one of the "
-                        "Standard Webhooks kinds for that.",
+                        "“%s” can't verify what the hub receives. Choose another kind "
+                        "for that.",
+                        credential.name,
+                    )
+                )
+            if credential.direction == "outbound" and credential.scheme not in OUTBOUND:
+                raise ValidationError(
+                    self.env._(
+                        "“%s” can only verify what the hub receives. Choose another "
+                        "kind for what it sends.",
                         credential.name,
                     )
                 )
@@ -280,6 +430,21 @@ class FinanceCredential(models.Model):
         "scope",
         "audience",
         "token_parameters",
+        "inbound_header",
+        "inbound_algorithm",
+        "inbound_encoding",
+        "inbound_secret_encoding",
+        "inbound_prefix",
+        "inbound_template",
+        "inbound_timestamp_header",
+        "inbound_timestamp_format",
+        "inbound_id_header",
+        "inbound_tolerance",
+        "token_issuer",
+        "token_algorithms",
+        "token_claims",
+        "proxy_networks",
+        "proxy_form",
     )
     def _check_settings(self):
         for credential in self:
@@ -316,7 +481,13 @@ class FinanceCredential(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        vals_list = create_guarded(self.env, vals_list, GUARDED)
+        vals_list = [
+            # What serves one direction only needs not be told it.
+            {"direction": "inbound", **vals}
+            if vals.get("scheme") in INBOUND and vals["scheme"] not in OUTBOUND
+            else vals
+            for vals in create_guarded(self.env, vals_list, GUARDED)
+        ]
         credentials = super().create(vals_list)
         credentials._read_certificates()
         self.env.registry.clear_cache()
@@ -414,7 +585,7 @@ class FinanceCredential(models.Model):
 
     def _scheme(self):
         """Return how this kind of credential works."""
-        return SCHEMES[self.scheme]
+        return scheme_of(self.scheme, self.direction)
 
     def _set_secret(self, secret, passphrase=None):
         """Encrypt and keep ``secret``; a signing one before stays valid for a while.
@@ -480,18 +651,28 @@ class FinanceCredential(models.Model):
         :raise UserError: when a secret can't be decrypted
         """
         now = clock.naive_now()
+        return [
+            secret
+            for secret, until in self._dated_secrets()
+            if not until or until > now
+        ]
+
+    def _dated_secrets(self):
+        """Return the secrets that are in force, and until when, the newest first.
+
+        :return: list of (clear-text secret, naive UTC or None); in memory only
+        :raise UserError: when a secret can't be decrypted
+        """
+        now = clock.naive_now()
         box = self._box()
         secrets = []
         for credential in self.sudo()._usable():
-            tokens = [credential.secret_token]
-            if (
-                credential.previous_secret_token
-                and credential.previous_valid_until
-                and credential.previous_valid_until > now
-            ):
-                tokens.append(credential.previous_secret_token)
+            tokens = [(credential.secret_token, None)]
+            until = credential.previous_valid_until
+            if credential.previous_secret_token and until and until > now:
+                tokens.append((credential.previous_secret_token, until))
             try:
-                secrets += [box.decrypt(token) for token in tokens]
+                secrets += [(box.decrypt(token), end) for token, end in tokens]
             except SecretBoxError as error:
                 raise credential._unreadable(error) from error
         return secrets

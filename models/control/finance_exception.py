@@ -426,20 +426,25 @@ class FinanceException(models.Model):
                 raise UserError(
                     self.env._("“%s” is closed already.", exception.summary)
                 )
-            stuck = exception.delivery_ids.filtered(
-                lambda d: d.state in ("dead", "waiting")
-            )
-            exception._batches("waiting", "dead").sudo().write({"state": "cancelled"})
-            if stuck:
-                stuck = stuck.sudo()
-                stuck.write({"state": "cancelled"})
-                stuck._unpark()
             exception._log_action(self.env._("Cancelled"), reason)
-            exception.sudo().write(
-                {
-                    "state": "cancelled",
-                    "resolution": reason,
-                    "resolved_by_id": self.env.user.id,
-                    "resolved_at": clock.naive_now(),
-                }
-            )
+            exception.sudo()._close_without_remedy(reason, self.env.user)
+
+    def _close_without_remedy(self, reason, user):
+        """Close as cancelled; what it was about is given up with it.
+
+        :param user: who decided
+        """
+        self.ensure_one()
+        stuck = self.delivery_ids.filtered(lambda d: d.state in ("dead", "waiting"))
+        self._batches("waiting", "dead").write({"state": "cancelled"})
+        if stuck:
+            stuck.write({"state": "cancelled"})
+            stuck._unpark()
+        self.write(
+            {
+                "state": "cancelled",
+                "resolution": reason,
+                "resolved_by_id": user.id,
+                "resolved_at": clock.naive_now(),
+            }
+        )

@@ -154,6 +154,15 @@ class FinanceCommand(models.Model):
 
     # === BUSINESS METHODS === #
 
+    def _action_open_message(self):
+        """Return the window of the message that the command came in by."""
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "finance.message",
+            "res_id": self.message_id.id,
+            "views": [(False, "form")],
+        }
+
     def _resubmit(self):
         """Hand the commands back to the job that applies them."""
         self.write({"state": "received"})

@@ -417,7 +417,8 @@ class FinanceMessage(models.Model):
                     "position": position,
                     "type": command.type,
                     "data": command.data,
-                    "occurred_at": clock.naive(command.occurred_at),
+                    "occurred_at": command.occurred_at
+                    and clock.naive(command.occurred_at),
                     "causation_id": command.external_id or self.external_id,
                     "correlation_id": self.correlation_id,
                     "state": "ignored" if command.ignored else "received",

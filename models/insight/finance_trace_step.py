@@ -45,6 +45,18 @@ STAGES = """
       FROM finance_transaction x
       JOIN finance_transition t ON t.transaction_id = x.id
      UNION ALL
+    SELECT 'request', r.id, r.create_date, r.name || COALESCE(' · ' || r.reason, ''),
+           r.state, 'finance.posting.request', r.id, r.company_id, r.correlation_id
+      FROM finance_posting_request r
+     UNION ALL
+    SELECT 'approval', a.id, a.requested_at, a.title, a.state,
+           'finance.approval', a.id, a.company_id, a.correlation_id
+      FROM finance_approval a
+     UNION ALL
+    SELECT 'hold', h.id, h.placed_at, h.kind || ' · ' || h.reason, h.state,
+           'finance.hold', h.id, h.company_id, h.correlation_id
+      FROM finance_hold h
+     UNION ALL
     SELECT 'exception', q.id, q.opened_at, q.code || ' · ' || q.summary, q.state,
            'finance.exception', q.id, q.company_id, q.correlation_id
       FROM finance_exception q
@@ -58,6 +70,9 @@ KINDS = [
     ("message", "Message"),
     ("command", "Command"),
     ("transition", "Status"),
+    ("request", "Posting Request"),
+    ("approval", "Approval"),
+    ("hold", "Hold"),
     ("exception", "Exception"),
 ]
 

@@ -1,21 +1,21 @@
 from odoo import models
-from odoo.fields import Domain
 
 from .. import clock
-from .errors import CommandError
+from .errors import CommandError, CommandIgnored
 
 
 class FinanceHandlerPaymentCaptured(models.AbstractModel):
-    """``payment.captured``: a payment is registered and matched to its invoice.
+    """``payment.captured``: a payment is registered and matched to its invoices.
 
     The payment is booked on the outstanding account of the connector's journal,
-    where the provider's payout is expected, and reconciled with the invoice. What is
-    paid too much stays open on the customer's account and is reported.
+    where the provider's payout is expected, and reconciled with the invoices. What is
+    paid too much stays open on the customer's account and is reported; what is
+    missing is reported, unless it is small enough to be written off.
     """
 
     _name = "finance.handler.payment.captured"
     _description = "Handler of Payment Captured"
-    _inherit = "finance.handler"
+    _inherit = "finance.handler.payment"
 
     def _identity_fields(self):
         return ("amount", "currency")
@@ -25,177 +25,94 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
 
         :raise CommandError: B-UNMATCHED, B-AMBIGUOUS, D-UNMAPPED, B-PERIOD-LOCKED
         """
-        currency = self._currency(content.currency)
-        method_line = self._method_line(command.connector_id)
-        invoice = self._find_invoice(command, content)
-        date = content.captured_at.date()
-        self._check_period(command.company_id, date, method_line.journal_id)
+        booking = self.env["finance.booking"]
+        currency = booking._currency(content.currency)
+        method_line = booking._method_line(command.connector_id)
+        known = self.env["finance.transaction"]._known(
+            command.connector_id, content.provider_ref
+        )
+        self._refuse_twice(known, content, currency)
+        registered = booking._registered(command, content, currency)
+        invoices = registered and self._paid_by(registered)
+        if not invoices:
+            invoices = self.env["finance.matching"]._invoices(
+                command, content, currency
+            )
+        booking._check_period(
+            command.company_id, content.captured_at.date(), method_line.journal_id
+        )
 
         # From here on, everything belongs to the invoice's case.
-        correlation_id = invoice._finance_correlation()
+        correlation_id = invoices[0]._finance_correlation()
         command._join_case(correlation_id)
         handler = self.with_context(finance_correlation_id=correlation_id)
-        residual = invoice.amount_residual
-
-        payment = handler._book_payment(
-            command, content, invoice, currency, method_line
-        )
-        transaction = handler.env["finance.transaction"]._for(
-            command, content.provider_ref, float(content.amount), currency
-        )
-        transaction.write(
-            {
-                "payment_id": payment.id,
-                "move_id": invoice.id,
-                "correlation_id": correlation_id,
-            }
-        )
-        captured_at = clock.naive(content.captured_at)
-        transaction._log(command, "execution", "captured", captured_at)
-        transaction._log(command, "accounting", "posted", clock.naive_now())
-        command.write(
-            {
-                "transaction_id": transaction.id,
-                "res_model": payment._name,
-                "res_id": payment.id,
-            }
-        )
-        if currency == invoice.currency_id:
-            surplus = float(content.amount) - residual
-            if currency.compare_amounts(surplus, 0.0) > 0:
-                self._report_surplus(command, content, invoice, surplus)
-
-    # === WHAT IS NEEDED === #
-
-    def _currency(self, code):
-        currency = self.env["res.currency"].search([("name", "=", code)])
-        if not currency:
-            raise CommandError(
-                "D-UNMAPPED",
-                self.env._(
-                    "The currency %s is not active in Odoo. Activate it, then retry.",
-                    code,
-                ),
+        if registered:
+            payment = handler._adopt_payment(
+                command, content, invoices, registered, method_line
             )
-        return currency
-
-    def _method_line(self, connector):
-        journal = connector.payment_journal_id
-        if not journal:
-            raise CommandError(
-                "D-UNMAPPED",
-                self.env._(
-                    "“%s” has no payment journal. Choose one on the connector, then "
-                    "retry.",
-                    connector.name,
-                ),
-            )
-        lines = journal.inbound_payment_method_line_ids
-        line = lines.filtered("payment_account_id")[:1]
-        if not line:
-            raise CommandError(
-                "D-UNMAPPED",
-                self.env._(
-                    "The journal “%s” has no outstanding receipts account. Set one "
-                    "on its incoming payments, then retry.",
-                    journal.name,
-                ),
-            )
-        return line
-
-    def _find_invoice(self, command, content):
-        """Return the one posted customer invoice that the payment is for."""
-        if content.document_ref:
-            found = self._invoices_by_reference(command, content.document_ref)
         else:
-            found = (
-                self.env["finance.transaction"]
-                .search(
-                    [
-                        ("connector_id", "=", command.connector_id.id),
-                        ("provider_ref", "=", content.parent_ref),
-                    ]
-                )
-                .move_id
+            payment = handler._book_payment(
+                command, content, invoices, currency, method_line
             )
-        reference = content.document_ref or content.parent_ref
-        if not found:
-            raise CommandError(
-                "B-UNMATCHED",
-                self.env._(
-                    "No posted customer invoice has the number or payment reference "
-                    "“%s”. Correct the reference and resubmit.",
-                    reference,
-                ),
-            )
-        if len(found) > 1:
-            raise CommandError(
-                "B-AMBIGUOUS",
-                self.env._(
-                    "“%(reference)s” fits several invoices: %(numbers)s. Correct the "
-                    "reference to the number of the right one and resubmit.",
-                    reference=reference,
-                    numbers=", ".join(found.mapped("name")),
-                ),
-            )
-        return found
-
-    def _invoices_by_reference(self, command, reference):
-        """Return the invoices of a reference; a number outranks a payment reference."""
-        posted = Domain(
-            [
-                ("company_id", "=", command.company_id.id),
-                ("move_type", "in", ("out_invoice", "out_receipt")),
-                ("state", "=", "posted"),
-            ]
+        transaction = handler._follow(
+            command, content, invoices, payment, currency, correlation_id
         )
-        moves = self.env["account.move"]
-        return moves.search(posted & Domain("name", "=", reference), limit=5) or (
-            moves.search(posted & Domain("payment_reference", "=", reference), limit=5)
-        )
+        self._result(command, transaction, payment)
+        self._report_difference(command, content, invoices, payment)
+        self._release_holds(command, invoices)
+        transaction._tell_waiting()
 
-    def _check_period(self, company, date, journal):
-        """Refuse a date in a locked period: it is never moved silently."""
-        locks = company._get_violated_lock_dates(date, False, journal)
-        if locks:
+    def _refuse_twice(self, known, content, currency):
+        """Stop at a capture that is booked already, however long ago.
+
+        :raise CommandError: C-AMOUNT-INTEGRITY when it says another amount
+        :raise CommandIgnored: when it says the same
+        """
+        if not known.payment_id:
+            return
+        if known.currency_id != currency or currency.compare_amounts(
+            known.captured_amount, float(content.amount)
+        ):
             raise CommandError(
-                "B-PERIOD-LOCKED",
+                "C-AMOUNT-INTEGRITY",
                 self.env._(
-                    "The payment is dated %(date)s, but the books are locked until "
-                    "%(lock)s.",
-                    date=date.isoformat(),
-                    lock=locks[-1][0].isoformat(),
+                    "%(reference)s was captured before with %(amount)s. Ask the "
+                    "sender which one is right; nothing was booked for this one.",
+                    reference=content.provider_ref,
+                    amount=known.currency_id.format(known.captured_amount),
                 ),
             )
+        raise CommandIgnored(
+            "D-STALE", self.env._("%s is booked already.", content.provider_ref)
+        )
 
     # === WHAT IS DONE === #
 
-    def _book_payment(self, command, content, invoice, currency, method_line):
-        payment = self.env["account.payment"].create(
-            {
-                "payment_type": "inbound",
-                "partner_type": "customer",
-                "partner_id": invoice.commercial_partner_id.id,
-                "amount": float(content.amount),
-                "currency_id": currency.id,
-                "date": content.captured_at.date(),
-                "journal_id": method_line.journal_id.id,
-                "payment_method_line_id": method_line.id,
-                "memo": invoice.name,
-                "payment_reference": content.provider_ref,
-                "finance_provider_ref": content.provider_ref,
-                "invoice_ids": [(6, 0, invoice.ids)],
-            }
+    def _paid_by(self, payment):
+        """Return the invoices that a payment registered by hand pays, if any."""
+        return (payment.reconciled_invoice_ids | payment.invoice_ids).filtered(
+            lambda move: move.state == "posted" and move.is_sale_document(True)
         )
-        payment.action_post()
-        open_lines = (payment.move_id.line_ids | invoice.line_ids).filtered(
-            lambda line: (
-                line.account_id == payment.destination_account_id
-                and not line.reconciled
+
+    def _open_lines(self, invoices):
+        lines = self.env["finance.booking"]._receivable(invoices)
+        return lines.filtered(lambda line: not line.reconciled).sorted(
+            lambda line: (line.date_maturity or line.date, line.id)
+        )
+
+    def _book_payment(self, command, content, invoices, currency, method_line):
+        booking = self.env["finance.booking"]
+        lines = self._open_lines(invoices)
+        writeoff = booking._writeoff(
+            command.connector_id, float(content.amount), invoices, currency
+        )
+        payment = self.env["account.payment"].create(
+            booking._capture_values(
+                content, invoices, currency, method_line, lines, writeoff
             )
         )
-        if open_lines.move_id == payment.move_id | invoice:
-            open_lines.reconcile()
+        payment.action_post()
+        self._match(payment, lines)
         payment.message_post(
             body=self.env._(
                 "Registered by the connector “%(connector)s” from message %(message)s.",
@@ -205,7 +122,133 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
         )
         return payment
 
-    def _report_surplus(self, command, content, invoice, surplus):
+    def _adopt_payment(self, command, content, invoices, payment, method_line):
+        """Go on with a payment that a person registered, instead of doubling it."""
+        payment.write({"finance_provider_ref": content.provider_ref})
+        if payment.state == "draft":
+            payment.write(
+                {
+                    "journal_id": method_line.journal_id.id,
+                    "payment_method_line_id": method_line.id,
+                    "date": content.captured_at.date(),
+                }
+            )
+            payment.action_post()
+        if payment.outstanding_account_id != method_line.payment_account_id:
+            raise CommandError(
+                "B-AMBIGUOUS",
+                self.env._(
+                    "The payment %(payment)s, registered by hand for %(reference)s, is "
+                    "not on the account “%(account)s” where the provider pays out. "
+                    "Cancel it or book it over, then retry.",
+                    payment=payment.display_name,
+                    reference=content.provider_ref,
+                    account=method_line.payment_account_id.display_name,
+                ),
+            )
+        self._match(payment, self._open_lines(invoices))
+        payment.message_post(
+            body=self.env._(
+                "Confirmed by the connector “%(connector)s” with message %(message)s.",
+                connector=command.connector_id.name,
+                message=command.message_id.external_id,
+            )
+        )
+        return payment
+
+    def _match(self, payment, lines):
+        """Match a payment with the lines of invoices on its account."""
+        own = payment.move_id.line_ids.filtered(
+            lambda line: (
+                line.account_id == payment.destination_account_id
+                and not line.reconciled
+            )
+        )
+        lines = lines.filtered(lambda line: line.account_id == own.account_id)
+        self.env["finance.booking"]._reconcile(own, lines)
+
+    def _follow(self, command, content, invoices, payment, currency, correlation_id):
+        """Return the transaction, which knows what was booked."""
+        amount = float(content.amount)
+        transaction = self.env["finance.transaction"]._for(
+            command, content.provider_ref, amount, currency
+        )
+        transaction._lock()
+        transaction.write(
+            {
+                "payment_id": payment.id,
+                "move_id": invoices[0].id,
+                "correlation_id": correlation_id,
+                "captured_amount": amount,
+                "parent_ref": content.parent_ref or transaction.parent_ref,
+                "document_ref": content.document_ref or transaction.document_ref,
+                "method": content.method or transaction.method,
+                "raw_status": content.raw_status or transaction.raw_status,
+            }
+        )
+        captured_at = clock.naive(content.captured_at)
+        transaction._log(command, "execution", "captured", captured_at)
+        transaction._log(command, "accounting", "posted", captured_at)
+        transaction._log(command, "reconciliation", "tentative", captured_at)
+        transaction._follow_authorisation(command, captured_at)
+        return transaction
+
+    # === WHAT IS LEFT === #
+
+    def _report_difference(self, command, content, invoices, payment):
+        """Tell of what was paid too much or too little."""
+        own = payment.move_id.line_ids.filtered(
+            lambda line: line.account_id == payment.destination_account_id
+        )
+        surplus = -sum(own.mapped("amount_residual_currency"))
+        if payment.currency_id.compare_amounts(surplus, 0.0) > 0:
+            self._report_surplus(command, content, invoices[0], payment, surplus)
+        for invoice in invoices:
+            missing = invoice.amount_residual
+            if invoice.currency_id.is_zero(missing):
+                self._open_shortpay(invoice)._resolve(
+                    self.env._("Paid by %s", content.provider_ref)
+                )
+            elif not self._pays_installments(invoice):
+                self._report_shortage(command, content, invoice, missing)
+
+    def _open_shortpay(self, invoice):
+        return self.env["finance.transaction"]._open_exceptions("B-SHORTPAY", invoice)
+
+    def _pays_installments(self, invoice):
+        """Return whether what is paid of an invoice is whole installments of it."""
+        lines = self.env["finance.booking"]._receivable(invoice)
+        return len(lines) > 1 and all(
+            line.reconciled
+            or not line.currency_id.compare_amounts(
+                line.amount_residual_currency, line.amount_currency
+            )
+            for line in lines
+        )
+
+    def _report_shortage(self, command, content, invoice, missing):
+        self.env["finance.exception"]._open(
+            "B-SHORTPAY",
+            company=command.company_id,
+            record=invoice,
+            connector=command.connector_id,
+            fingerprint=f"move:{invoice.id}",
+            summary=self.env._(
+                "%(amount)s of %(invoice)s are still open",
+                invoice=invoice.name,
+                amount=invoice.currency_id.format(missing),
+            ),
+            cause=self.env._(
+                "The payment %(reference)s is booked and pays %(invoice)s in part.",
+                reference=content.provider_ref,
+                invoice=invoice.name,
+            ),
+            correlation_id=command.correlation_id,
+            amount=missing,
+            currency=invoice.currency_id,
+        )
+
+    def _report_surplus(self, command, content, invoice, payment, surplus):
         self.env["finance.exception"]._open(
             "B-OVERPAY",
             company=command.company_id,
@@ -215,7 +258,7 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
             summary=self.env._(
                 "%(invoice)s was overpaid by %(amount)s",
                 invoice=invoice.name,
-                amount=invoice.currency_id.format(surplus),
+                amount=payment.currency_id.format(surplus),
             ),
             cause=self.env._(
                 "The payment %(reference)s is booked in full. The surplus is open on "
@@ -224,5 +267,15 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
             ),
             correlation_id=command.correlation_id,
             amount=surplus,
-            currency=invoice.currency_id,
+            currency=payment.currency_id,
         )
+
+    def _release_holds(self, command, invoices):
+        """Let go what was held because the payment had failed."""
+        if "finance.hold" not in self.env:
+            return
+        for invoice in invoices:
+            for kind in ("revenue", "order"):
+                self.env["finance.hold"]._release(
+                    invoice, kind, self.env._("Paid"), command=command
+                )

@@ -33,6 +33,8 @@ class FinanceTransition(models.Model):
     )
     status = fields.Selection(selection="_selection_status", required=True)
     occurred_at = fields.Datetime(required=True)
+    reason = fields.Char(help="Why a person recorded it.")
+    user_id = fields.Many2one("res.users", string="Recorded By")
 
     @api.model
     def _selection_status(self):

@@ -24,23 +24,23 @@ def key_pem(key, password=None, form=PrivateFormat.PKCS8):
 class Authority:
     """Gives certificates out."""
 
-    def __init__(self, name="Test Authority"):
+    def __init__(self, name="Test Authority", start=None):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._build(self.name, self.key, 3650, ca=True)
+        self.certificate = self._build(self.name, self.key, 3650, ca=True, start=start)
 
     @property
     def pem(self):
         return self.certificate.public_bytes(Encoding.PEM).decode()
 
-    def issue(self, name, key=None, days=90, start=None):
+    def issue(self, name, key=None, days=90, start=None, hosts=("localhost",)):
         """Return certificate and key as PEM."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._build(subject, key, days, start=start)
+        certificate = self._build(subject, key, days, start=start, hosts=hosts)
         return certificate.public_bytes(Encoding.PEM).decode(), key_pem(key)
 
-    def _build(self, subject, key, days, ca=False, start=None):
+    def _build(self, subject, key, days, ca=False, start=None, hosts=()):
         start = start or datetime.now(UTC) - timedelta(days=1)
         usage = dict.fromkeys(
             (
@@ -82,7 +82,7 @@ class Authority:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(
                     [
-                        x509.DNSName("localhost"),
+                        *map(x509.DNSName, hosts),
                         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
                     ]
                 ),

@@ -1,0 +1,462 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ...contracts import money_string, utc_text
+from .. import clock, constants
+from ..access import require_group
+from ..capture.payload import legal_entity
+from ..ledger.subjects import subject_of
+
+DECISIONS = ("approved", "rejected", "withdrawn", "expired")
+
+
+class FinanceApproval(models.Model):
+    """A request for somebody's consent, and what was decided.
+
+    It is about one version of its subject: what changes afterwards needs a new one.
+    Approvals are never deleted.
+    """
+
+    _name = "finance.approval"
+    _description = "Finance Approval"
+    _inherit = ["finance.captured", "mail.thread", "mail.activity.mixin"]
+    _order = "id desc"
+    _rec_name = "title"
+
+    _finance_fields = ("state",)
+
+    title = fields.Char(string="What Is Asked", required=True, readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    res_model = fields.Char(string="Model", required=True, readonly=True)
+    res_id = fields.Many2oneReference(
+        string="Record", model_field="res_model", required=True, readonly=True
+    )
+    subject = fields.Char(
+        required=True, readonly=True, help="As other systems name it in an outcome."
+    )
+    version = fields.Char(
+        required=True,
+        readonly=True,
+        help="Of what is asked for: a consent counts for this version only.",
+    )
+    policy = fields.Char(string="Why Consent Is Needed", readonly=True)
+    amount = fields.Monetary(readonly=True)
+    threshold = fields.Monetary(readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    connector_id = fields.Many2one("finance.connector", readonly=True, index=True)
+    requested_by = fields.Char(readonly=True, help="A person, or another system.")
+    requested_by_id = fields.Many2one(
+        "res.users", string="Requested By User", readonly=True
+    )
+    requested_at = fields.Datetime(required=True, readonly=True)
+    due_at = fields.Datetime(string="Due", readonly=True)
+    is_overdue = fields.Boolean(readonly=True)
+    expires_at = fields.Datetime(
+        readonly=True, help="A request that nobody decided on ends here."
+    )
+    state = fields.Selection(
+        [
+            ("requested", "To Decide"),
+            ("approved", "Approved"),
+            ("rejected", "Rejected"),
+            ("withdrawn", "Withdrawn"),
+            ("expired", "Expired"),
+        ],
+        required=True,
+        readonly=True,
+        default="requested",
+        tracking=True,
+    )
+    decided_by = fields.Char(readonly=True)
+    decided_by_id = fields.Many2one(
+        "res.users", string="Decided By User", readonly=True
+    )
+    decided_at = fields.Datetime(readonly=True)
+    reason = fields.Text(readonly=True, tracking=True)
+    command_id = fields.Many2one(
+        "finance.command",
+        string="Decided by Command",
+        readonly=True,
+        help="The outcome that another system sent.",
+    )
+    correlation_id = fields.Char(readonly=True, index=True)
+    can_decide = fields.Boolean(compute="_compute_can_decide")
+
+    _pending_unique = models.UniqueIndex(
+        "(res_model, res_id) WHERE state = 'requested'"
+    )
+    _record_idx = models.Index("(res_model, res_id, version)")
+    _due_idx = models.Index("(due_at) WHERE state = 'requested'")
+
+    # === COMPUTES === #
+
+    @api.depends("state")
+    @api.depends_context("uid")
+    def _compute_can_decide(self):
+        is_approver = self.env.user.has_group(constants.GROUP_APPROVER)
+        for approval in self:
+            approval.can_decide = (
+                is_approver
+                and approval.state == "requested"
+                and not approval.sudo()._is_involved(self.env.user)
+            )
+
+    # === CRUD === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(self.env._("Approvals are kept."))
+
+    def _mail_get_operation_for_mail_message_operation(self, message_operation):
+        """Let those comment who work here, see finance.exception."""
+        if message_operation == "create" and any(
+            self.env.user.has_group(group) for group in constants.GROUPS_WORKING
+        ):
+            return dict.fromkeys(self, "read")
+        return super()._mail_get_operation_for_mail_message_operation(message_operation)
+
+    # === ACTIONS === #
+
+    def action_approve(self):
+        """Ask for the reason with which it is approved."""
+        require_group(self.env, constants.GROUP_APPROVER)
+        self._check_decidable()
+        return self.env["finance.decide.wizard"]._action_for(
+            self, "approve", self.env._("Approve: why?")
+        )
+
+    def action_reject(self):
+        """Ask for the reason with which it is rejected."""
+        require_group(self.env, constants.GROUP_APPROVER)
+        self._check_decidable()
+        return self.env["finance.decide.wizard"]._action_for(
+            self, "reject", self.env._("Reject: why?")
+        )
+
+    def action_withdraw(self):
+        """Ask for the reason with which the request is taken back."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self._check_pending()
+        return self.env["finance.decide.wizard"]._action_for(
+            self, "withdraw", self.env._("Withdraw: why?")
+        )
+
+    def action_open_record(self):
+        """Open what is asked for."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "views": [(False, "form")],
+        }
+
+    def action_open_trace(self):
+        self.ensure_one()
+        self.check_access("read")
+        return self.env["finance.trace.step"]._action_for(
+            self.correlation_id, self.title
+        )
+
+    # === ASKING === #
+
+    @api.model
+    def _request(
+        self,
+        record,
+        *,
+        title,
+        policy=None,
+        amount=None,
+        threshold=None,
+        currency=None,
+        requested_by=None,
+        connector=None,
+        due_at=None,
+        expires_at=None,
+        correlation_id=None,
+    ):
+        """Ask for consent to a record as it is now.
+
+        A request for the same version stays; one for an older version is withdrawn.
+
+        :param record: of a model that inherits ``finance.approvable``
+        :param str title: what is asked, in a line
+        :param str policy: why consent is needed
+        :param str requested_by: who asks, where it is another system
+        :param due_at: naive UTC
+        :return: the ``finance.approval``
+        """
+        record.ensure_one()
+        version = record._finance_approval_version()
+        approvals = self.sudo()
+        pending = approvals._pending(record)
+        if pending.version == version:
+            return pending
+        pending._decide(
+            "withdrawn",
+            self.env._("It was changed; a new approval is asked for."),
+            quiet=True,
+        )
+        # The index of pending requests is to see the one before the other.
+        pending.flush_recordset()
+        now = clock.naive_now()
+        return approvals.create(
+            {
+                "title": title,
+                "company_id": record.company_id.id,
+                "res_model": record._name,
+                "res_id": record.id,
+                "subject": subject_of(record),
+                "version": version,
+                "policy": policy,
+                "amount": amount,
+                "threshold": threshold,
+                "currency_id": currency and currency.id,
+                "connector_id": connector and connector.id,
+                "requested_by": requested_by or self.env.user.name,
+                "requested_by_id": self.env.uid,
+                "requested_at": now,
+                "due_at": due_at or now + constants.APPROVAL_DUE,
+                "expires_at": expires_at,
+                "correlation_id": correlation_id,
+            }
+        )
+
+    @api.model
+    def _pending(self, record):
+        """Return the request about a record that nobody decided on yet."""
+        return self.sudo().search(
+            [
+                ("res_model", "=", record._name),
+                ("res_id", "in", record.ids),
+                ("state", "=", "requested"),
+            ]
+        )
+
+    @api.model
+    def _given(self, record):
+        """Return the consent to a record as it is now, empty without one."""
+        record.ensure_one()
+        return self.sudo().search(
+            [
+                ("res_model", "=", record._name),
+                ("res_id", "=", record.id),
+                ("version", "=", record._finance_approval_version()),
+                ("state", "=", "approved"),
+            ],
+            limit=1,
+        )
+
+    def _record(self):
+        """Return what is asked for, an empty recordset if it is gone."""
+        self.ensure_one()
+        if self.res_model not in self.env:
+            return self.browse()
+        return self.env[self.res_model].browse(self.res_id).exists()
+
+    # === DECIDING === #
+
+    def _check_pending(self):
+        self.check_access("read")
+        for approval in self:
+            if approval.state != "requested":
+                raise UserError(
+                    self.env._("“%s” was decided on already.", approval.title)
+                )
+
+    def _check_decidable(self):
+        """Refuse a decision by those involved, and about what changed since.
+
+        :raise UserError:
+        """
+        self._check_pending()
+        for approval in self.sudo():
+            if approval._is_involved(self.env.user):
+                raise UserError(
+                    self.env._(
+                        "You prepared, corrected or requested “%s”, so somebody else "
+                        "must decide.",
+                        approval.title,
+                    )
+                )
+            if not approval._is_unchanged():
+                raise UserError(
+                    self.env._(
+                        "“%s” was changed since approval was requested. Withdraw this "
+                        "request; approval has to be requested again.",
+                        approval.title,
+                    )
+                )
+
+    def _is_unchanged(self):
+        """Return whether the subject is still as it was when consent was asked for."""
+        self.ensure_one()
+        record = self._record()
+        return bool(record) and record._finance_approval_version() == self.version
+
+    def _is_involved(self, user):
+        """Return whether a user may not decide, having had a hand in it."""
+        self.ensure_one()
+        record = self._record()
+        people = self.requested_by_id
+        if record:
+            people |= record._finance_approval_people()
+        names = (user.name, user.login, user.email)
+        return user in people or any(
+            self._is_involved_name(name) for name in names if name
+        )
+
+    def _is_involved_name(self, name):
+        """Return whether somebody, as named by another system, had a hand in it."""
+        self.ensure_one()
+        record = self._record()
+        if not record:
+            return False
+        people = record._finance_approval_people()
+        names = {
+            *record._finance_approval_names(),
+            *(name for user in people for name in (user.name, user.login, user.email)),
+        }
+        known = {text.strip().casefold() for text in names if text}
+        return name.strip().casefold() in known
+
+    def _decide_by_person(self, decision, reason):
+        """Keep an approver's decision, and have the subject go on or end.
+
+        :param str decision: ``approved`` or ``rejected``
+        :raise UserError: for those involved, and for what changed since
+        """
+        require_group(self.env, constants.GROUP_APPROVER)
+        self._check_decidable()
+        self.sudo()._decide(decision, reason, user=self.env.user)
+
+    def _withdraw_by_person(self, reason):
+        """Take requests back."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self._check_pending()
+        self.sudo()._decide("withdrawn", reason, user=self.env.user)
+
+    def _decide(
+        self, decision, reason, *, user=None, name=None, command=None, quiet=False
+    ):
+        """Keep a decision.
+
+        :param str decision: one of :data:`DECISIONS`
+        :param user: the person who decided; :param str name: their name elsewhere
+        :param command: the ``finance.command`` that brought it
+        :param bool quiet: the subject knows already
+        """
+        now = clock.naive_now()
+        for approval in self:
+            approval.write(
+                {
+                    "state": decision,
+                    "reason": reason,
+                    "decided_at": now,
+                    "decided_by": name or (user or self.env.user).name,
+                    "decided_by_id": user and user.id,
+                    "command_id": command and command.id,
+                    "is_overdue": False,
+                }
+            )
+            self.env["finance.exception"].sudo().search(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_id", "=", approval.id),
+                    ("is_open", "=", True),
+                ]
+            )._resolve(self.env._("Decided: %s", reason or decision))
+            record = approval._record()
+            if quiet or not record:
+                continue
+            if decision == "approved":
+                record._finance_approved(approval)
+                self.env["finance.hold"]._release(
+                    record, "approval", reason or self.env._("Approved")
+                )
+            else:
+                record._finance_refused(approval)
+
+    # === TIME === #
+
+    @api.model
+    def _cron_due(self):
+        """Tell of requests that are overdue, and end those whose time is over."""
+        now = clock.naive_now()
+        pending = [("state", "=", "requested")]
+        over = self.search([*pending, ("expires_at", "<=", now)])
+        over._decide("expired", self.env._("Nobody decided in time."))
+        late = self.search(
+            [*pending, ("due_at", "<=", now), ("is_overdue", "=", False)],
+            limit=constants.HOLD_BATCH,
+        )
+        late.is_overdue = True
+        for approval in late:
+            approval._report_overdue()
+
+    def _report_overdue(self):
+        self.ensure_one()
+        self.env["finance.exception"]._open(
+            "B-APPROVAL-SLA",
+            company=self.company_id,
+            record=self,
+            connector=self.connector_id,
+            fingerprint=f"approval:{self.id}",
+            summary=self.env._("Nobody decided in time: %s", self.title),
+            cause=self.env._(
+                "Approval was requested by %(who)s and should have been decided on.",
+                who=self.requested_by,
+            ),
+            correlation_id=self.correlation_id,
+            amount=self.amount if self.currency_id else None,
+            currency=self.currency_id,
+        )
+
+    # === EVENTS === #
+
+    def _finance_transitions(self, before, now, marks):
+        """Return what became of a request, see finance.captured."""
+        found = [] if before else [("requested", None)]
+        was = before and before["state"]
+        if now["state"] in DECISIONS and was not in DECISIONS:
+            found.append(("decided", None))
+        return found
+
+    def _finance_event_values(self, verb, extra=None, facts=None):
+        """Return what an event about this approval says, see finance.captured."""
+        self.ensure_one()
+        digits = self.currency_id.decimal_places
+        data = {
+            "id": str(self.id),
+            "legal_entity": legal_entity(self.company_id),
+            "subject": self.subject,
+            "subject_version": self.version,
+            "policy": self.policy or None,
+            "requested_by": self.requested_by or None,
+            "requested_at": utc_text(clock.aware(self.requested_at)),
+            "due_at": utc_text(clock.aware(self.due_at)),
+        }
+        if self.currency_id:
+            data.update(
+                amount=money_string(self.amount, digits),
+                threshold=money_string(self.threshold, digits),
+                currency=self.currency_id.name,
+            )
+        if verb == "decided":
+            data.update(
+                approver=self.decided_by or None,
+                decision=self.state,
+                decided_at=utc_text(clock.aware(self.decided_at)),
+                reason=self.reason or None,
+            )
+        return [
+            {
+                "object": "approval",
+                "label": self.title,
+                "company": self.company_id,
+                "correlation_id": self.correlation_id,
+                "data": data,
+            }
+        ]

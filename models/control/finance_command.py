@@ -1,0 +1,39 @@
+from odoo import models
+
+from ..ledger.subjects import document_key, subject_of
+
+
+class FinanceCommand(models.Model):
+    _inherit = "finance.command"
+
+    def _correctors(self):
+        """Return the people who corrected the commands, or what they correct.
+
+        Whoever corrects cannot approve.
+        """
+        people = self.env["res.users"]
+        command = self
+        while command:
+            people |= command.corrected_by_id
+            command = command.corrected_from_id
+        return people
+
+    def _provide_documents(self, moves):
+        """Have the commands tried again that wait for documents posted just now.
+
+        One query beneath the ORM, as every posting comes by here.
+        """
+        if not moves:
+            return
+        keys = {}
+        for move in moves:
+            for text in (move.name, subject_of(move)):
+                keys[document_key(text)] = move.company_id
+        self.flush_model(["state", "waits_for"])
+        self.env.cr.execute(
+            "SELECT DISTINCT waits_for FROM finance_command"
+            " WHERE state = 'waiting' AND waits_for = ANY(%s)",
+            [list(keys)],
+        )
+        for (key,) in self.env.cr.fetchall():
+            self.sudo()._provide(key, keys[key])

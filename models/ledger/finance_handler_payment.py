@@ -1,0 +1,74 @@
+from odoo import models
+
+from .. import clock, constants
+from .errors import CommandWaits
+
+
+class FinanceHandlerPayment(models.AbstractModel):
+    """What the handlers of payments have in common."""
+
+    _name = "finance.handler.payment"
+    _description = "Base of Payment Handlers"
+    _inherit = "finance.handler"
+
+    def _capture_of(self, command, ref):
+        """Return the booked payment that a command is about, alone in its use.
+
+        :raise CommandWaits: D-ORPHAN while it is not known
+        """
+        transactions = self.env["finance.transaction"]
+        connector = command.connector_id
+        transaction = transactions._captured(connector, [ref]).get(ref)
+        if transaction is None:
+            raise CommandWaits(
+                "D-ORPHAN",
+                self.env._(
+                    "The capture of %s has not arrived yet. This is tried again when "
+                    "it does.",
+                    ref,
+                ),
+                key=transactions._wait_key(connector, ref),
+                grace=constants.ORPHAN_GRACE,
+            )
+        transaction._lock()
+        command._join_case(transaction.correlation_id)
+        return transaction
+
+    def _in_case(self, transaction):
+        """Return the handler, whose doings belong to the transaction's case."""
+        return self.with_context(finance_correlation_id=transaction.correlation_id)
+
+    def _child(self, command, parent, kind, ref, content, moment, **values):
+        """Return the transaction of a refund or dispute of a payment."""
+        currency = self.env["finance.booking"]._currency(content.currency)
+        child = self.env["finance.transaction"]._for(
+            command,
+            ref,
+            float(content.amount),
+            currency,
+            kind=kind,
+            parent_id=parent.id,
+            parent_ref=content.parent_ref,
+            correlation_id=parent.correlation_id,
+            move_id=parent.move_id.id,
+            reason=content.reason,
+            **values,
+        )
+        child._lock()
+        if content.raw_status:
+            child.raw_status = content.raw_status
+        return child
+
+    def _result(self, command, transaction, record=None):
+        """Keep with the command what came of it."""
+        record = record or transaction
+        command.write(
+            {
+                "transaction_id": transaction.id,
+                "res_model": record._name,
+                "res_id": record.id,
+            }
+        )
+
+    def _naive(self, moment):
+        return clock.naive(moment)
