@@ -384,6 +384,9 @@ class FinanceMessage(models.Model):
                 return
         for command in self.command_ids.filtered(lambda c: c.state == "received"):
             command._apply()
+        if self.command_ids.filtered(lambda c: c.state == "received"):
+            # There is more to do, in the next transaction.
+            return
         self.write(
             {
                 "state": "processed",
