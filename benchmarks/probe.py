@@ -8,6 +8,8 @@ line of JSON.
     post   make ``count`` draft invoices, then time their posting in one transaction
     claim  time how a dispatcher claims its batches, ``count`` of them
     drain  run a dispatcher to its end under a sampling profiler
+    process   store messages that pay ``count`` new invoices, then time their processing
+    register  register and reconcile as many payments by Odoo's own API
     statement  time how a camt.053 with ``count`` entries becomes bank transactions
 """
 
@@ -20,6 +22,7 @@ import resource
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -239,6 +242,98 @@ class Probe:
             dispatcher.Engine = real
         return {"seconds": seconds, "rows": rows}
 
+    # === COMING IN === #
+
+    def _invoices(self, count: int) -> list[dict]:
+        ids = self._drafts(count)
+        with self._environment() as env:
+            moves = env["account.move"].browse(ids)
+            moves.action_post()
+            return [
+                {
+                    "id": move.id,
+                    "name": move.name,
+                    "amount": f"{move.amount_total:.2f}",
+                    "currency": move.currency_id.name,
+                }
+                for move in moves
+            ]
+
+    def _unpaid(self, invoices: list[dict]) -> int:
+        with self._environment() as env:
+            return env["account.move"].search_count(
+                [
+                    ("id", "in", [invoice["id"] for invoice in invoices]),
+                    ("payment_state", "not in", ("paid", "in_payment")),
+                ]
+            )
+
+    def process(self, count: int) -> dict:
+        """Time the processing of messages that are stored already.
+
+        :return: ``seconds``, and how many invoices are ``unpaid`` afterwards
+        """
+        from odoo.addons.finance_hub.models.inbox.processing import Processor
+
+        invoices = self._invoices(count)
+        with self._environment() as env:
+            connector = env["finance.connector"].search([("code", "=", "shop")])
+            for invoice in invoices:
+                identifier = f"pay_{uuid.uuid4().hex}"
+                event = {
+                    "specversion": "1.0",
+                    "id": identifier,
+                    "source": "urn:bench",
+                    "type": "payment.captured.v1",
+                    "datacontenttype": "application/json",
+                    "data": {
+                        "provider_ref": identifier,
+                        "amount": invoice["amount"],
+                        "currency": invoice["currency"],
+                        "captured_at": "2026-01-20T10:00:00Z",
+                        "document_ref": invoice["name"],
+                    },
+                }
+                env["finance.message"]._receive(
+                    connector,
+                    identifier,
+                    json.dumps(event).encode(),
+                    {"Content-Type": "application/cloudevents+json"},
+                    "127.0.0.1",
+                    "bench",
+                )
+            # Nobody is to be woken: the processing is done here.
+            env.cr.postcommit.clear()
+        started = time.perf_counter()
+        Processor(self.registry).run(float("inf"))
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds, "unpaid": self._unpaid(invoices)}
+
+    def register(self, count: int) -> dict:
+        """Time a plain loop over Odoo's own API, one commit for each payment.
+
+        :return: as :meth:`process`
+        """
+        invoices = self._invoices(count)
+        with self._environment() as env:
+            connector = env["finance.connector"].search([("code", "=", "shop")])
+            company = connector.company_id
+            journal = connector.payment_journal_id
+            started = time.perf_counter()
+            for invoice in invoices:
+                register = (
+                    env["account.payment.register"]
+                    .with_company(company)
+                    .with_context(
+                        active_model="account.move", active_ids=[invoice["id"]]
+                    )
+                )
+                register.create(
+                    {"journal_id": journal.id, "payment_date": "2026-01-20"}
+                ).action_create_payments()
+                env.cr.commit()
+            seconds = time.perf_counter() - started
+        return {"seconds": seconds, "unpaid": self._unpaid(invoices)}
     # === BANK STATEMENTS === #
 
     def statement(self, count: int, number: int) -> dict:

@@ -17,6 +17,9 @@ from . import test_credit
 from . import test_decisions
 from . import test_tax
 from . import test_inbound
+from . import test_inbound_edge
+from . import test_inbound_refusals
+from . import test_inbound_processing
 from . import test_inbound_presets
 from . import test_commands
 from . import test_bank_statements
@@ -47,3 +50,5 @@ from . import test_feed
 from . import test_feed_order
 from . import test_payments_capture
 from . import test_payouts
+from . import test_payments_back
+from . import test_payments_order

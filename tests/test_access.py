@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models.inbox.finance_refusal import TALLY
 from .common import GROUPS, FinanceHubCommon, status
 
 SECRET = "whsec_" + "A" * 32
@@ -23,6 +24,8 @@ MATRIX = {
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
     "finance.message.duplicate": (READ, READ, READ, READ),
+    "finance.refusal": (READ, READ, READ, READ),
+    "finance.connector.usage": (READ, READ, READ, READ),
     "finance.command": (READ, READ, READ, READ),
     "finance.transaction": (READ, READ, READ, READ),
     "finance.transition": (READ, READ, READ, READ),
@@ -44,6 +47,12 @@ MATRIX = {
     "finance.exception.kind": (READ, READ, "ru", READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
+    "finance.hold": (READ, READ, READ, READ),
+    "finance.approval": (READ, READ, READ, READ),
+    "finance.exposure": (READ, READ, READ, READ),
+    "finance.posting.request": (READ, READ, READ, READ),
+    "finance.decide.wizard": (ALL, ALL, NONE, NONE),
+    "finance.hold.wizard": (ALL, ALL, NONE, NONE),
     "finance.mapping": (ALL, READ, ALL, READ),
     "finance.mapping.domain": (READ, READ, "ru", READ),
     "finance.mapping.term": (READ, READ, "cru", READ),
@@ -85,6 +94,7 @@ ACTIONS = {
         "action_retire": ADMINISTRATOR,
         "action_open_exceptions": EVERY_ROLE,
         "action_open_messages": EVERY_ROLE,
+        "action_open_refusals": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
@@ -137,8 +147,11 @@ ACTIONS = {
     "finance.message": {
         "action_retry": OPERATOR,
         "action_open_trace": EVERY_ROLE,
+        "action_open_conflict": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.refusal": {},
+    "finance.connector.usage": {},
     "finance.command": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -184,6 +197,29 @@ ACTIONS = {
     "finance.feed": {},
     "finance.scope": {},
     "finance.trace.step": {"action_open": EVERY_ROLE},
+    "finance.hold": {
+        "action_release": {"approver"},
+        "action_open_record": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.approval": {
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_withdraw": OPERATOR,
+        "action_open_record": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.exposure": {},
+    "finance.posting.request": {
+        "action_open_entry": EVERY_ROLE,
+        "action_open_reversal": EVERY_ROLE,
+        "action_open_approval": EVERY_ROLE,
+        "action_open_command": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    # It asks for a release here; only operators withdraw.
+    "finance.decide.wizard": {"action_confirm": {"approver"}},
+    "finance.hold.wizard": {"action_confirm": {"operator", "approver"}},
     "finance.mapping": {
         "action_propose": PROPOSERS,
         "action_approve": {"approver"},
@@ -259,12 +295,46 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_edge_rows()
+        self.make_control_rows()
         self.make_master_data()
         self.env["finance.replay"].create(
             {
                 "company_id": self.company.id,
                 "endpoint_ids": [(6, 0, self.endpoint.ids)],
                 "reason": "Because",
+            }
+        )
+
+    def make_control_rows(self):
+        """Make a held document, an entry that waits for approval, and a figure."""
+        self.env["finance.hold"]._place(
+            self.invoice, "revenue", "The payment failed", connector=self.shop
+        )
+        commands = self.env["finance.command"].search([], limit=1)
+        request = self.env["finance.posting.request"].create(
+            {
+                "name": "payroll",
+                "connector_id": self.shop.id,
+                "company_id": self.company.id,
+                "command_id": commands.id,
+                "state": "held",
+                "kind": "payroll",
+                "date": "2026-01-31",
+                "version": "1",
+            }
+        )
+        self.env["finance.approval"]._request(request, title="Post the payroll")
+        self.env["finance.exposure"].create(
+            {
+                "company_id": self.company.id,
+                "partner_id": self.partner_a.id,
+                "kind": "limit",
+                "amount": 100.0,
+                "currency_id": self.company.currency_id.id,
+                "as_of": "2026-01-31 10:00:00",
+                "recorded_at": "2026-01-31 10:00:00",
+                "connector_id": self.shop.id,
             }
         )
 
@@ -297,6 +367,16 @@ class AccessCase(FinanceHubCommon):
                 "ownership_id": ownership.id,
             }
         )
+
+    def make_edge_rows(self):
+        """Make what the edge writes: a refused call, and a call of a limited one."""
+        gate = self.env["finance.connector"]._inbound_gate("shop")._replace(rate=60)
+        with self.enter_registry_test_mode():
+            self.env["finance.connector.usage"]._take(gate)
+            TALLY.clear()
+            self.env["finance.refusal"]._note(
+                gate, "shop", "192.0.2.1", "missing_header", "Not signed."
+            )
 
     def make_insight_rows(self):
         """Make what scheduled actions make, and a batch."""
@@ -336,6 +416,23 @@ class AccessCase(FinanceHubCommon):
                 {
                     "command_id": self.row("finance.command").id,
                     "content": '{"changed": true}',
+                    "reason": "Because",
+                }
+            )
+        if model == "finance.decide.wizard":
+            return self.env[model].create(
+                {
+                    "hold_ids": [(6, 0, self.rows("finance.hold").ids)],
+                    "decision": "release",
+                    "reason": "Because",
+                }
+            )
+        if model == "finance.hold.wizard":
+            return self.env[model].create(
+                {
+                    "res_model": "account.move",
+                    "res_ids": self.invoice.ids,
+                    "kind": "revenue",
                     "reason": "Because",
                 }
             )

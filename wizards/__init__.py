@@ -2,5 +2,6 @@ from . import finance_correct_wizard
 from . import finance_map_wizard
 from . import finance_party_wizard
 from . import finance_decide_wizard
+from . import finance_hold_wizard
 from . import finance_ping_wizard
 from . import finance_reason_wizard
