@@ -51,6 +51,8 @@ from . import test_tours
 from . import test_client
 from . import test_feed
 from . import test_feed_order
+from . import test_audit
+from . import test_audit_seal
 from . import test_payments_capture
 from . import test_payouts
 from . import test_payments_back

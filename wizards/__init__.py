@@ -1,3 +1,4 @@
+from . import finance_audit_compare_wizard
 from . import finance_correct_wizard
 from . import finance_map_wizard
 from . import finance_party_wizard
