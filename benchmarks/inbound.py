@@ -107,7 +107,7 @@ def _door(bench: Bench):
 def _forget(bench: Bench) -> None:
     """Leave nothing of what came in to be processed."""
     bench.hub.sql("DELETE FROM queue_job WHERE method_name = '_job_process'")
-    bench.hub.sql("TRUNCATE finance_message CASCADE")
+    bench.hub.sql("DELETE FROM finance_message WHERE state = 'received'")
     bench.hub.sql("TRUNCATE finance_message_duplicate")
 
 
