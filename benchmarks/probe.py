@@ -433,8 +433,8 @@ ENTRY = """
 <Cd>RCDT</Cd><SubFmlyCd>ESCT</SubFmlyCd></Fmly></Domn></BkTxCd><NtryDtls><TxDtls><Refs>
 <EndToEndId>E{number}-{place}</EndToEndId><TxId>T{number}-{place}</TxId></Refs>
 <RltdPties><Dbtr><Nm>Customer {place}</Nm></Dbtr><DbtrAcct><Id>
-<IBAN>BE21319980275903</IBAN></Id></DbtrAcct></RltdPties><RmtInf><Ustrd>Invoice {place}</Ustrd></RmtInf></TxDtls>
-</NtryDtls></Ntry>"""
+<IBAN>BE21319980275903</IBAN></Id></DbtrAcct></RltdPties>
+<RmtInf><Ustrd>Invoice {place}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"""
 STATEMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt>
 <GrpHdr><MsgId>BENCH-{number}</MsgId><CreDtTm>{day}T23:00:00Z</CreDtTm></GrpHdr><Stmt>
