@@ -349,3 +349,8 @@ PREVIEW_LINES = 8
 MAX_DUPLICATES_SHOWN = 100
 # Days of events that the catalogue counts.
 CATALOGUE_DAYS = 7
+# Largest content that is tried without effect, in bytes, how many commands of it are
+# shown, and how much of a wrong value.
+TRY_MAX_BYTES = 5 * 1024 * 1024
+TRY_MAX_COMMANDS = 300
+TRY_EXCERPT_CHARS = 200

@@ -1,3 +1,4 @@
+import base64
 from contextlib import contextmanager
 
 from odoo import models
@@ -53,6 +54,16 @@ MATRIX = {
     "finance.posting.request": (READ, READ, READ, READ),
     "finance.decide.wizard": (ALL, ALL, NONE, NONE),
     "finance.hold.wizard": (ALL, ALL, NONE, NONE),
+    "finance.json.mapping": (READ, READ, ALL, READ),
+    "finance.json.mapping.line": (READ, READ, ALL, READ),
+    "finance.try.wizard": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.result": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.fault": (ALL, NONE, ALL, NONE),
+    "finance.audit.entry": (NONE, NONE, READ, READ),
+    "finance.audit.position": (NONE, NONE, READ, READ),
+    "finance.audit.seal": (NONE, NONE, READ, READ),
+    "finance.audit.key": (NONE, NONE, READ, READ),
+    "finance.audit.compare.wizard": (NONE, NONE, ALL, ALL),
     "finance.mapping": (ALL, READ, ALL, READ),
     "finance.mapping.domain": (READ, READ, "ru", READ),
     "finance.mapping.term": (READ, READ, "cru", READ),
@@ -72,6 +83,10 @@ MATRIX = {
 COMMON = {
     "finance.scope",
     "finance.event.type",
+    # One chain for the whole database: digests, without what they are of.
+    "finance.audit.position",
+    "finance.audit.seal",
+    "finance.audit.key",
     "finance.team",
     "finance.exception.kind",
     "finance.mapping.domain",
@@ -98,6 +113,8 @@ ACTIONS = {
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
+        "action_try_message": {"operator", "administrator"},
+        "action_open_audit": EVERY_ROLE,
     },
     "finance.credential": {
         "action_generate": ADMINISTRATOR,
@@ -146,10 +163,16 @@ ACTIONS = {
     "finance.attempt": {},
     "finance.message": {
         "action_retry": OPERATOR,
+        "action_try": {"operator", "administrator"},
         "action_open_trace": EVERY_ROLE,
         "action_open_conflict": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.json.mapping": {},
+    "finance.json.mapping.line": {},
+    "finance.try.wizard": {"action_try": {"operator", "administrator"}},
+    "finance.try.wizard.result": {},
+    "finance.try.wizard.fault": {},
     "finance.refusal": {},
     "finance.connector.usage": {},
     "finance.command": {
@@ -161,6 +184,15 @@ ACTIONS = {
     },
     "finance.transaction": {"action_open_trace": EVERY_ROLE},
     "finance.transition": {},
+    "finance.statement": {
+        "action_open_lines": EVERY_ROLE,
+        "action_open_message": EVERY_ROLE,
+    },
+    "finance.awaited.statement": {
+        "action_stop_waiting": OPERATOR,
+        "action_open_message": EVERY_ROLE,
+    },
+    "finance.reported.balance": {"action_open_message": EVERY_ROLE},
     "finance.exception": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -176,6 +208,7 @@ ACTIONS = {
         "action_refuse_waiver": {"approver"},
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
+        "action_open_audit": EVERY_ROLE,
     },
     "finance.replay": {
         "action_count": OPERATOR,
@@ -220,6 +253,16 @@ ACTIONS = {
     # It asks for a release here; only operators withdraw.
     "finance.decide.wizard": {"action_confirm": {"approver"}},
     "finance.hold.wizard": {"action_confirm": {"operator", "approver"}},
+    "finance.audit.entry": {"action_open_record": {"administrator", "auditor"}},
+    "finance.audit.position": {},
+    "finance.audit.seal": {
+        "action_verify": {"administrator", "auditor"},
+        "action_seal_now": {"administrator", "auditor"},
+        "action_export": {"administrator", "auditor"},
+        "action_open_entries": {"administrator", "auditor"},
+    },
+    "finance.audit.key": {},
+    "finance.audit.compare.wizard": {"action_compare": {"administrator", "auditor"}},
     "finance.mapping": {
         "action_propose": PROPOSERS,
         "action_approve": {"approver"},
@@ -295,9 +338,11 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_json_mapping(self.make_connector("mapped", adapter="generic_json"))
         self.make_edge_rows()
         self.make_control_rows()
         self.make_master_data()
+        self.make_bank_rows()
         self.env["finance.replay"].create(
             {
                 "company_id": self.company.id,
@@ -337,6 +382,8 @@ class AccessCase(FinanceHubCommon):
                 "connector_id": self.shop.id,
             }
         )
+        # What is told of them is not told anew by what is tried on them.
+        self.end_transaction()
 
     def make_master_data(self):
         """Make a mapping, an unmapped code, and who owns what."""
@@ -368,6 +415,42 @@ class AccessCase(FinanceHubCommon):
             }
         )
 
+    def make_bank_rows(self):
+        """Make a statement, one that is awaited, and a balance."""
+        command = self.env["finance.command"].search([], limit=1)
+        origin = {"connector_id": self.shop.id, "command_id": command.id}
+        account = {"account": "1", "reference": "S1", "to_date": "2026-01-31"}
+        journal = {
+            "journal_id": self.journal.id,
+            "currency_id": self.company.currency_id.id,
+        }
+        self.env["finance.statement"].create(
+            {
+                **origin,
+                **account,
+                **journal,
+                "kind": "statement",
+                "from_date": "2026-01-31",
+            }
+        )
+        self.env["finance.awaited.statement"].create(
+            {
+                **origin,
+                **account,
+                "available_at": "2026-02-01 05:00:00",
+                "due_at": "2026-02-01 09:00:00",
+            }
+        )
+        self.env["finance.reported.balance"].create(
+            {
+                **origin,
+                **journal,
+                "kind": "booked",
+                "amount": 5.0,
+                "as_of": "2026-02-01 05:00:00",
+            }
+        )
+
     def make_edge_rows(self):
         """Make what the edge writes: a refused call, and a call of a limited one."""
         gate = self.env["finance.connector"]._inbound_gate("shop")._replace(rate=60)
@@ -380,6 +463,7 @@ class AccessCase(FinanceHubCommon):
 
     def make_insight_rows(self):
         """Make what scheduled actions make, and a batch."""
+        self.env["finance.audit.seal"]._seal()
         attempts = self.env["finance.attempt"].search([], order="id")
         self.env["finance.archive"]._store(
             "attempt",
@@ -456,6 +540,18 @@ class AccessCase(FinanceHubCommon):
             return wizard if model == wizard._name else wizard.line_ids
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
+        if model.startswith("finance.try.wizard"):
+            wizard = self.env["finance.try.wizard"].create(
+                {"connector_id": self.shop.id, "content": "garbage"}
+            )
+            if model == "finance.try.wizard":
+                return wizard
+            return self.env[model].create({"wizard_id": wizard.id})
+        if model == "finance.audit.compare.wizard":
+            seal = self.env["finance.audit.seal"].search([], limit=1)
+            return self.env[model].create(
+                {"seal_file": base64.b64encode(seal._exported())}
+            )
         if model == "finance.reason.wizard":
             return self.env[model].create(
                 {
@@ -627,6 +723,8 @@ class TestAccess(AccessCase):
     def test_auditor_changes_nothing(self):
         """Whatever the auditor tries, every row stays as it was."""
         auditor = self.users["auditor"]
+        # What was noted until now is written now, not in the middle of it.
+        self.end_transaction()
         models_ = [name for name in MATRIX if "wizard" not in name]
         before = {name: self.contents(name) for name in models_}
         for name in models_:
@@ -716,14 +814,18 @@ class TestCompanies(AccessCase):
             rows = self.rows(model)
             self.assertTrue(rows, model)
             as_foreigner = rows.with_user(self.foreigner)
+            # Rules for all companies are everybody's, and of the trail what was done
+            # in the visitor's own company, such as giving him his roles.
+            own = [False]
+            if model == "finance.audit.entry":
+                own.append(self.foreigner.company_id.id)
             with self.subTest(model), mute_logger("odoo.models"):
-                # Rules for all companies are everybody's.
                 self.assertEqual(
-                    as_foreigner.search_count([("company_id", "!=", False)]), 0
+                    as_foreigner.search_count([("company_id", "not in", own)]), 0
                 )
                 self.assertEqual(as_foreigner.search_count([("id", "in", rows.ids)]), 0)
                 groups = as_foreigner._read_group(
-                    [("company_id", "!=", False)], [], ["__count"]
+                    [("company_id", "not in", own)], [], ["__count"]
                 )
                 self.assertFalse(groups[0][0])
                 for row in as_foreigner:

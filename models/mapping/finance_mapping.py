@@ -165,7 +165,11 @@ class FinanceMapping(models.Model):
     @api.depends("code", "target_name")
     def _compute_display_name(self):
         for mapping in self:
-            mapping.display_name = f"{mapping.code} → {mapping.target_name or '?'}"
+            mapping.display_name = (
+                f"{mapping.code} → {mapping.target_name or '?'}"
+                if mapping.code
+                else self.env._("New Mapping")
+            )
 
     @api.depends("res_id", "res_model")
     def _compute_target(self):
