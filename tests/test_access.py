@@ -184,6 +184,15 @@ ACTIONS = {
     },
     "finance.transaction": {"action_open_trace": EVERY_ROLE},
     "finance.transition": {},
+    "finance.statement": {
+        "action_open_lines": EVERY_ROLE,
+        "action_open_message": EVERY_ROLE,
+    },
+    "finance.awaited.statement": {
+        "action_stop_waiting": OPERATOR,
+        "action_open_message": EVERY_ROLE,
+    },
+    "finance.reported.balance": {"action_open_message": EVERY_ROLE},
     "finance.exception": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -333,6 +342,7 @@ class AccessCase(FinanceHubCommon):
         self.make_edge_rows()
         self.make_control_rows()
         self.make_master_data()
+        self.make_bank_rows()
         self.env["finance.replay"].create(
             {
                 "company_id": self.company.id,
@@ -402,6 +412,42 @@ class AccessCase(FinanceHubCommon):
             {
                 "command_id": self.row("finance.command").id,
                 "ownership_id": ownership.id,
+            }
+        )
+
+    def make_bank_rows(self):
+        """Make a statement, one that is awaited, and a balance."""
+        command = self.env["finance.command"].search([], limit=1)
+        origin = {"connector_id": self.shop.id, "command_id": command.id}
+        account = {"account": "1", "reference": "S1", "to_date": "2026-01-31"}
+        journal = {
+            "journal_id": self.journal.id,
+            "currency_id": self.company.currency_id.id,
+        }
+        self.env["finance.statement"].create(
+            {
+                **origin,
+                **account,
+                **journal,
+                "kind": "statement",
+                "from_date": "2026-01-31",
+            }
+        )
+        self.env["finance.awaited.statement"].create(
+            {
+                **origin,
+                **account,
+                "available_at": "2026-02-01 05:00:00",
+                "due_at": "2026-02-01 09:00:00",
+            }
+        )
+        self.env["finance.reported.balance"].create(
+            {
+                **origin,
+                **journal,
+                "kind": "booked",
+                "amount": 5.0,
+                "as_of": "2026-02-01 05:00:00",
             }
         )
 
