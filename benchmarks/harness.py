@@ -75,6 +75,7 @@ GOALS = {
     "inbound_processing_vs_loop": at_least(0.80),
     "dedupe_flood": at_most(1),
     "camt_linearity": at_most(1.2),
+    "audit_overhead": at_most(1.03),
 }
 
 

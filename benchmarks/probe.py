@@ -6,6 +6,8 @@ command a line from its standard input: ``{"do": name, …}``. It answers each w
 line of JSON.
 
     post   make ``count`` draft invoices, then time their posting in one transaction
+    post_audited
+           post ``count`` invoices with an audit entry each and ``count`` without one
     claim  time how a dispatcher claims its batches, ``count`` of them
     drain  run a dispatcher to its end under a sampling profiler
     process   store messages that pay ``count`` new invoices, then time their processing
@@ -206,6 +208,62 @@ class Probe:
             env.cr.commit()
             seen["after_commit"] = METER.seconds
         return seen
+
+    # === AUDIT === #
+
+    def post_audited(self, count: int) -> dict:
+        """Post invoices in turn with and without an audit entry, while a job seals.
+
+        :return: ``audited`` and ``plain``, seconds of ``count`` transactions each;
+            ``entry``, the part of it in which an entry was noted and written, and
+            ``added_queries`` of one; how many ``entries`` there are, and how many were
+            ``sealed`` meanwhile
+        """
+        ids = self._drafts(2 * count)
+        took = {True: 0.0, False: 0.0}
+        queries = {True: 0, False: 0}
+        action = f"bench.post.{time.time_ns()}"
+        done, sealed = threading.Event(), []
+        sealer = threading.Thread(target=self._seal, args=(done, sealed), daemon=True)
+        sealer.start()
+        entry = 0.0
+        for number, move in enumerate(ids):
+            audited = bool(number % 2)
+            with self._environment() as env:
+                before = CountingCursor.total
+                started = time.perf_counter()
+                record = env["account.move"].browse(move)
+                record.action_post()
+                if audited:
+                    noting = time.perf_counter()
+                    env["finance.audit.entry"]._note(
+                        action, record, after={"state": "posted"}
+                    )
+                    entry += time.perf_counter() - noting
+                env.cr.commit()
+                took[audited] += time.perf_counter() - started
+                queries[audited] += CountingCursor.total - before
+        done.set()
+        sealer.join()
+        with self._environment() as env:
+            entries = env["finance.audit.entry"].search_count([("action", "=", action)])
+        return {
+            "audited": took[True],
+            "plain": took[False],
+            "entry": entry / count,
+            "added_queries": (queries[True] - queries[False]) / count,
+            "entries": entries,
+            "sealed": sum(sealed),
+        }
+
+    def _seal(self, done, sealed) -> None:
+        """Seal every second until ``done``, as the scheduled action does."""
+        from odoo import SUPERUSER_ID, api
+
+        while not done.wait(1):
+            with self.registry.cursor() as cr:
+                env = api.Environment(cr, SUPERUSER_ID, {})
+                sealed.append(env["finance.audit.seal"]._seal())
 
     # === CLAIMING === #
 

@@ -14,6 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
+from audit import audit_overhead
 from capture import capture_overhead, capture_overhead_bulk
 from delivery import (
     delivery_vs_bare_client,
@@ -48,6 +49,7 @@ BENCHMARKS = {
         inbound_processing_vs_loop,
         dedupe_flood,
         camt_linearity,
+        audit_overhead,
     )
 }
 

@@ -250,7 +250,10 @@ PAYOUT_SAMPLE = 5
 
 # === BANK STATEMENTS === #
 # Bank transactions created at a time: enough to batch, few enough to stay small.
-STATEMENT_CHUNK = 500
+STATEMENT_CHUNK = 250
+# Entries of one statement imported in one transaction: Odoo takes up to 0.03 s for
+# each, and a worker is ended after limit_time_cpu, 60 s by default.
+STATEMENT_STEP = 1000
 # Digits and letters that an account number needs to be known as the end of an IBAN.
 ACCOUNT_MIN_LENGTH = 8
 # How long after it is ready a statement may take to arrive.
@@ -346,3 +349,8 @@ PREVIEW_LINES = 8
 MAX_DUPLICATES_SHOWN = 100
 # Days of events that the catalogue counts.
 CATALOGUE_DAYS = 7
+# Largest content that is tried without effect, in bytes, how many commands of it are
+# shown, and how much of a wrong value.
+TRY_MAX_BYTES = 5 * 1024 * 1024
+TRY_MAX_COMMANDS = 300
+TRY_EXCERPT_CHARS = 200

@@ -280,13 +280,16 @@ class TestInboundProcessing(ProcessingCase):
         """Many messages, one job at once and one for what came after it."""
         woken = []
         waker = Waker(3600, woken.append)
-        for _number in range(50):
-            waker.request("db")
         with patch("threading.Timer") as timer:
-            waker._fire("db")
             for _number in range(50):
                 waker.request("db")
             self.assertEqual(timer.call_count, 1)
+            self.assertEqual(timer.call_args.args[0], 0, "at once")
+            waker._fire("db")
+            self.assertEqual(woken, ["db"])
+            for _number in range(50):
+                waker.request("db")
+            self.assertEqual(timer.call_count, 2)
             self.assertGreater(timer.call_args.args[0], 3000)
 
     # === SCREENS === #
@@ -386,7 +389,8 @@ class TestInboundEncryption(ProcessingCase):
 
     def test_at_rest(self):
         self.env.cr.execute(
-            "SELECT encode(body, 'escape'), t::text FROM finance_message t WHERE id = %s",
+            "SELECT encode(body, 'escape'), t::text FROM finance_message t "
+            "WHERE id = %s",
             [self.message.id],
         )
         kept, row = self.env.cr.fetchone()

@@ -20,7 +20,7 @@ class FinanceHoldWizard(models.TransientModel):
     _description = "Hold a Document or Counterparty"
 
     res_model = fields.Char(required=True, readonly=True)
-    res_ids = fields.Json(required=True, readonly=True)
+    res_ids = fields.Json(readonly=True)
     kind = fields.Selection(MANUAL_KINDS, required=True, default="risk")
     reason = fields.Text(required=True)
     expires_at = fields.Datetime(

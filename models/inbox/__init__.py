@@ -1,5 +1,6 @@
 from . import finance_message
 from . import finance_message_duplicate
+from . import finance_message_trying
 from . import finance_command
 from . import finance_refusal
 from . import finance_connector

@@ -11,7 +11,7 @@ from ...contracts import (
 )
 from .. import clock, constants
 from ..access import require_group
-from ..ledger.errors import CommandError
+from ..ledger.errors import MORE, CommandError
 from .aggregates import aggregate_of, track_of
 
 # Where the content of a command says how much it is about.
@@ -299,7 +299,10 @@ class FinanceCommand(models.Model):
             if self._already_applied(content):
                 return
             with self.env.cr.savepoint():
-                handler._handle(self, content)
+                if handler._handle(self, content) is MORE:
+                    # Stays received: the job takes it again, in a new transaction.
+                    self.write({"started_at": False})
+                    return
                 self.write(
                     {
                         "state": "applied",

@@ -235,12 +235,9 @@ class FinanceRefusal(models.Model):
             if place not in known:
                 known[place] = self._addresses(*place)
             addresses = known[place]
-            if (
-                address not in addresses
-                and len(addresses) >= constants.REFUSAL_ADDRESSES
-            ):
-                address = SEVERAL
-            addresses.add(address)
+            full = len(addresses) >= constants.REFUSAL_ADDRESSES
+            shown = SEVERAL if full and address not in addresses else address
+            addresses.add(shown)
             self.env.cr.execute(
                 UPSERT,
                 {
@@ -250,7 +247,7 @@ class FinanceRefusal(models.Model):
                     **facts,
                     "minute": minute,
                     "connector": connector_id,
-                    "address": address,
+                    "address": shown,
                     "code": code,
                     "number": number,
                     "now": clock.naive_now(),
@@ -259,7 +256,7 @@ class FinanceRefusal(models.Model):
             )
             if connector_id and code not in SHAPE_CODES:
                 by_connector.setdefault(connector_id, []).append(
-                    (number, address, code, facts)
+                    (number, shown, code, facts)
                 )
         for connector_id, refused in by_connector.items():
             self._judge(self.env["finance.connector"].browse(connector_id), refused)

@@ -356,6 +356,11 @@ class Processor:
                 continue
             try:
                 command._apply()
+                if command.state == "received":
+                    # There is more to do, in the next transaction; those of the same
+                    # object come after it.
+                    stopped.add(command.aggregate)
+                    continue
                 done.add(command.id)
             except OperationalError:
                 # The transaction itself is no good any more.
