@@ -1,3 +1,4 @@
+import base64
 from contextlib import contextmanager
 
 from odoo import models
@@ -5,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models.inbox.finance_refusal import TALLY
 from .common import GROUPS, FinanceHubCommon, status
 
 SECRET = "whsec_" + "A" * 32
@@ -23,9 +25,14 @@ MATRIX = {
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
     "finance.message.duplicate": (READ, READ, READ, READ),
+    "finance.refusal": (READ, READ, READ, READ),
+    "finance.connector.usage": (READ, READ, READ, READ),
     "finance.command": (READ, READ, READ, READ),
     "finance.transaction": (READ, READ, READ, READ),
     "finance.transition": (READ, READ, READ, READ),
+    "finance.statement": (READ, READ, READ, READ),
+    "finance.awaited.statement": (READ, READ, READ, READ),
+    "finance.reported.balance": (READ, READ, READ, READ),
     "finance.exception": (READ, READ, READ, READ),
     "finance.replay": ("cru", READ, READ, READ),
     "finance.client": (READ, READ, ALL, READ),
@@ -47,6 +54,16 @@ MATRIX = {
     "finance.posting.request": (READ, READ, READ, READ),
     "finance.decide.wizard": (ALL, ALL, NONE, NONE),
     "finance.hold.wizard": (ALL, ALL, NONE, NONE),
+    "finance.json.mapping": (READ, READ, ALL, READ),
+    "finance.json.mapping.line": (READ, READ, ALL, READ),
+    "finance.try.wizard": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.result": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.fault": (ALL, NONE, ALL, NONE),
+    "finance.audit.entry": (NONE, NONE, READ, READ),
+    "finance.audit.position": (NONE, NONE, READ, READ),
+    "finance.audit.seal": (NONE, NONE, READ, READ),
+    "finance.audit.key": (NONE, NONE, READ, READ),
+    "finance.audit.compare.wizard": (NONE, NONE, ALL, ALL),
     "finance.mapping": (ALL, READ, ALL, READ),
     "finance.mapping.domain": (READ, READ, "ru", READ),
     "finance.mapping.term": (READ, READ, "cru", READ),
@@ -66,6 +83,10 @@ MATRIX = {
 COMMON = {
     "finance.scope",
     "finance.event.type",
+    # One chain for the whole database: digests, without what they are of.
+    "finance.audit.position",
+    "finance.audit.seal",
+    "finance.audit.key",
     "finance.team",
     "finance.exception.kind",
     "finance.mapping.domain",
@@ -88,9 +109,12 @@ ACTIONS = {
         "action_retire": ADMINISTRATOR,
         "action_open_exceptions": EVERY_ROLE,
         "action_open_messages": EVERY_ROLE,
+        "action_open_refusals": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
+        "action_try_message": {"operator", "administrator"},
+        "action_open_audit": EVERY_ROLE,
     },
     "finance.credential": {
         "action_generate": ADMINISTRATOR,
@@ -139,9 +163,18 @@ ACTIONS = {
     "finance.attempt": {},
     "finance.message": {
         "action_retry": OPERATOR,
+        "action_try": {"operator", "administrator"},
         "action_open_trace": EVERY_ROLE,
+        "action_open_conflict": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.json.mapping": {},
+    "finance.json.mapping.line": {},
+    "finance.try.wizard": {"action_try": {"operator", "administrator"}},
+    "finance.try.wizard.result": {},
+    "finance.try.wizard.fault": {},
+    "finance.refusal": {},
+    "finance.connector.usage": {},
     "finance.command": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -166,6 +199,7 @@ ACTIONS = {
         "action_refuse_waiver": {"approver"},
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
+        "action_open_audit": EVERY_ROLE,
     },
     "finance.replay": {
         "action_count": OPERATOR,
@@ -210,6 +244,16 @@ ACTIONS = {
     # It asks for a release here; only operators withdraw.
     "finance.decide.wizard": {"action_confirm": {"approver"}},
     "finance.hold.wizard": {"action_confirm": {"operator", "approver"}},
+    "finance.audit.entry": {"action_open_record": {"administrator", "auditor"}},
+    "finance.audit.position": {},
+    "finance.audit.seal": {
+        "action_verify": {"administrator", "auditor"},
+        "action_seal_now": {"administrator", "auditor"},
+        "action_export": {"administrator", "auditor"},
+        "action_open_entries": {"administrator", "auditor"},
+    },
+    "finance.audit.key": {},
+    "finance.audit.compare.wizard": {"action_compare": {"administrator", "auditor"}},
     "finance.mapping": {
         "action_propose": PROPOSERS,
         "action_approve": {"approver"},
@@ -285,6 +329,8 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_json_mapping(self.make_connector("mapped", adapter="generic_json"))
+        self.make_edge_rows()
         self.make_control_rows()
         self.make_master_data()
         self.env["finance.replay"].create(
@@ -359,8 +405,19 @@ class AccessCase(FinanceHubCommon):
             }
         )
 
+    def make_edge_rows(self):
+        """Make what the edge writes: a refused call, and a call of a limited one."""
+        gate = self.env["finance.connector"]._inbound_gate("shop")._replace(rate=60)
+        with self.enter_registry_test_mode():
+            self.env["finance.connector.usage"]._take(gate)
+            TALLY.clear()
+            self.env["finance.refusal"]._note(
+                gate, "shop", "192.0.2.1", "missing_header", "Not signed."
+            )
+
     def make_insight_rows(self):
         """Make what scheduled actions make, and a batch."""
+        self.env["finance.audit.seal"]._seal()
         attempts = self.env["finance.attempt"].search([], order="id")
         self.env["finance.archive"]._store(
             "attempt",
@@ -437,6 +494,18 @@ class AccessCase(FinanceHubCommon):
             return wizard if model == wizard._name else wizard.line_ids
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
+        if model.startswith("finance.try.wizard"):
+            wizard = self.env["finance.try.wizard"].create(
+                {"connector_id": self.shop.id, "content": "garbage"}
+            )
+            if model == "finance.try.wizard":
+                return wizard
+            return self.env[model].create({"wizard_id": wizard.id})
+        if model == "finance.audit.compare.wizard":
+            seal = self.env["finance.audit.seal"].search([], limit=1)
+            return self.env[model].create(
+                {"seal_file": base64.b64encode(seal._exported())}
+            )
         if model == "finance.reason.wizard":
             return self.env[model].create(
                 {
@@ -608,6 +677,8 @@ class TestAccess(AccessCase):
     def test_auditor_changes_nothing(self):
         """Whatever the auditor tries, every row stays as it was."""
         auditor = self.users["auditor"]
+        # What was noted until now is written now, not in the middle of it.
+        self.end_transaction()
         models_ = [name for name in MATRIX if "wizard" not in name]
         before = {name: self.contents(name) for name in models_}
         for name in models_:
@@ -697,14 +768,18 @@ class TestCompanies(AccessCase):
             rows = self.rows(model)
             self.assertTrue(rows, model)
             as_foreigner = rows.with_user(self.foreigner)
+            # Rules for all companies are everybody's, and of the trail what was done
+            # in the visitor's own company, such as giving him his roles.
+            own = [False]
+            if model == "finance.audit.entry":
+                own.append(self.foreigner.company_id.id)
             with self.subTest(model), mute_logger("odoo.models"):
-                # Rules for all companies are everybody's.
                 self.assertEqual(
-                    as_foreigner.search_count([("company_id", "!=", False)]), 0
+                    as_foreigner.search_count([("company_id", "not in", own)]), 0
                 )
                 self.assertEqual(as_foreigner.search_count([("id", "in", rows.ids)]), 0)
                 groups = as_foreigner._read_group(
-                    [("company_id", "!=", False)], [], ["__count"]
+                    [("company_id", "not in", own)], [], ["__count"]
                 )
                 self.assertFalse(groups[0][0])
                 for row in as_foreigner:
