@@ -29,8 +29,6 @@ DOCUMENT_VERBS = (
 # Published types that nothing in the addon raises yet, and why. A type that is
 # neither here nor in the matrix fails the test.
 LATER = {
-    "payment.disputed": "comes with the inbound command payment.disputed",
-    "payout.reconciled": "comes with the inbound command payout.released",
     "reconciliation.drift_detected": "comes with the control totals",
     "counterparty.approved": "comes with approvals: Odoo has none for partners",
     "credit.limit_exceeded": "comes with exposure.update",
