@@ -107,7 +107,7 @@ class FinancePayout(models.Model):
     )
     def _compute_totals(self):
         for payout in self:
-            totals = dict.fromkeys(("gross", "fees", "refunds", "others", "nets"), 0.0)
+            totals = dict.fromkeys(("gross", "fees", "refunds", "others", "nets"), 0)
             for line in payout.line_ids:
                 totals["nets"] += line.net
                 totals["fees"] += line.fee
@@ -119,7 +119,7 @@ class FinancePayout(models.Model):
                     totals["others"] += line.gross
                 else:
                     totals["refunds"] -= line.gross
-            rounded = payout.currency_id.round if payout.currency_id else float
+            rounded = payout.currency_id.round
             payout.gross = rounded(totals["gross"])
             payout.fees = rounded(totals["fees"])
             payout.refunds = rounded(totals["refunds"])
@@ -310,7 +310,7 @@ class FinancePayout(models.Model):
         return payout
 
     def _adds_up_empty(self):
-        """Return whether the payout needs no lines: only balances are carried."""
+        """Return whether the payout needs no lines: balances are carried."""
         return bool(self.line_ids) or self.currency_id.is_zero(
             self.net - self.opening + self.closing
         )
@@ -401,9 +401,8 @@ class FinancePayout(models.Model):
 
     def _is_done(self):
         """Return whether nothing is open any more, at the bank or on the way."""
-        return bool(
-            self.is_booked and (not self.net_line_id or self.net_line_id.reconciled)
-        )
+        line = self.net_line_id
+        return bool(self.is_booked and (not line or line.reconciled))
 
     def _missing_payments(self):
         """Return whether payments are still missing that a message may bring."""
