@@ -29,6 +29,10 @@ MATRIX = {
     "finance.connector.usage": (READ, READ, READ, READ),
     "finance.command": (READ, READ, READ, READ),
     "finance.transaction": (READ, READ, READ, READ),
+    "finance.payout": (READ, READ, READ, READ),
+    "finance.payout.line": (READ, READ, READ, READ),
+    "finance.outcome.wizard": (ALL, NONE, NONE, NONE),
+    "finance.payout.wizard": (ALL, NONE, NONE, NONE),
     "finance.transition": (READ, READ, READ, READ),
     "finance.statement": (READ, READ, READ, READ),
     "finance.awaited.statement": (READ, READ, READ, READ),
@@ -182,7 +186,20 @@ ACTIONS = {
         "action_open_result": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
     },
-    "finance.transaction": {"action_open_trace": EVERY_ROLE},
+    "finance.transaction": {
+        "action_open_trace": EVERY_ROLE,
+        "action_open_entries": EVERY_ROLE,
+        "action_record_outcome": OPERATOR,
+    },
+    "finance.payout": {
+        "action_retry": OPERATOR,
+        "action_accept": OPERATOR,
+        "action_open_trace": EVERY_ROLE,
+        "action_open_lines": EVERY_ROLE,
+    },
+    "finance.payout.line": {},
+    "finance.outcome.wizard": {"action_confirm": OPERATOR},
+    "finance.payout.wizard": {"action_confirm": OPERATOR},
     "finance.transition": {},
     "finance.statement": {
         "action_open_lines": EVERY_ROLE,
@@ -493,8 +510,44 @@ class AccessCase(FinanceHubCommon):
             }
         )
 
+        self.env["finance.payout"].create(
+            {
+                "payout_ref": "po_access",
+                "connector_id": self.shop.id,
+                "journal_id": self.journal.id,
+                "currency_id": self.company.currency_id.id,
+                "released_at": attempts[0].started_at,
+                "complete": True,
+                "state": "incomplete",
+                "line_ids": [
+                    (
+                        0,
+                        0,
+                        {
+                            "connector_id": self.shop.id,
+                            "kind": "payment",
+                            "provider_ref": "unknown",
+                            "currency_id": self.company.currency_id.id,
+                        },
+                    )
+                ],
+            }
+        )
+
     def rows(self, model):
         """Return all rows of a model, as superuser."""
+        if model == "finance.outcome.wizard":
+            return self.env[model].create(
+                {
+                    "transaction_id": self.row("finance.transaction").id,
+                    "status": "failed",
+                    "reason": "Because",
+                }
+            )
+        if model == "finance.payout.wizard":
+            return self.env[model].create(
+                {"payout_id": self.row("finance.payout").id, "reason": "Because"}
+            )
         if model == "finance.correct.wizard":
             return self.env[model].create(
                 {
