@@ -54,11 +54,13 @@ AXES: dict[str, dict[str, int]] = {
     "refund": {
         "none": 0,
         "pending": 10,
-        # One refund may fail and another succeed, in either order.
         "partial": 20,
         "full": 20,
-        "failed": 20,
-        "reversed": 20,
+        # Each refund has a log of its own, and what fails after it succeeded never
+        # succeeds again. What several refunds of a payment come to follows from their
+        # amounts.
+        "failed": 30,
+        "reversed": 30,
     },
     "dispute": {"none": 0, "inquiry": 10, "open": 20, "won": 30, "lost": 30},
     "accounting": {"none": 0, "held": 10, "posted": 20, "reversed": 30},

@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models.inbox.finance_refusal import TALLY
 from .common import GROUPS, FinanceHubCommon, status
 
 SECRET = "whsec_" + "A" * 32
@@ -24,9 +25,14 @@ MATRIX = {
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
     "finance.message.duplicate": (READ, READ, READ, READ),
+    "finance.refusal": (READ, READ, READ, READ),
+    "finance.connector.usage": (READ, READ, READ, READ),
     "finance.command": (READ, READ, READ, READ),
     "finance.transaction": (READ, READ, READ, READ),
     "finance.transition": (READ, READ, READ, READ),
+    "finance.statement": (READ, READ, READ, READ),
+    "finance.awaited.statement": (READ, READ, READ, READ),
+    "finance.reported.balance": (READ, READ, READ, READ),
     "finance.exception": (READ, READ, READ, READ),
     "finance.replay": ("cru", READ, READ, READ),
     "finance.client": (READ, READ, ALL, READ),
@@ -42,6 +48,17 @@ MATRIX = {
     "finance.exception.kind": (READ, READ, "ru", READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
+    "finance.hold": (READ, READ, READ, READ),
+    "finance.approval": (READ, READ, READ, READ),
+    "finance.exposure": (READ, READ, READ, READ),
+    "finance.posting.request": (READ, READ, READ, READ),
+    "finance.decide.wizard": (ALL, ALL, NONE, NONE),
+    "finance.hold.wizard": (ALL, ALL, NONE, NONE),
+    "finance.json.mapping": (READ, READ, ALL, READ),
+    "finance.json.mapping.line": (READ, READ, ALL, READ),
+    "finance.try.wizard": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.result": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.fault": (ALL, NONE, ALL, NONE),
     "finance.audit.entry": (NONE, NONE, READ, READ),
     "finance.audit.position": (NONE, NONE, READ, READ),
     "finance.audit.seal": (NONE, NONE, READ, READ),
@@ -92,9 +109,11 @@ ACTIONS = {
         "action_retire": ADMINISTRATOR,
         "action_open_exceptions": EVERY_ROLE,
         "action_open_messages": EVERY_ROLE,
+        "action_open_refusals": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
+        "action_try_message": {"operator", "administrator"},
         "action_open_audit": EVERY_ROLE,
     },
     "finance.credential": {
@@ -144,9 +163,18 @@ ACTIONS = {
     "finance.attempt": {},
     "finance.message": {
         "action_retry": OPERATOR,
+        "action_try": {"operator", "administrator"},
         "action_open_trace": EVERY_ROLE,
+        "action_open_conflict": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.json.mapping": {},
+    "finance.json.mapping.line": {},
+    "finance.try.wizard": {"action_try": {"operator", "administrator"}},
+    "finance.try.wizard.result": {},
+    "finance.try.wizard.fault": {},
+    "finance.refusal": {},
+    "finance.connector.usage": {},
     "finance.command": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -193,6 +221,29 @@ ACTIONS = {
     "finance.feed": {},
     "finance.scope": {},
     "finance.trace.step": {"action_open": EVERY_ROLE},
+    "finance.hold": {
+        "action_release": {"approver"},
+        "action_open_record": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.approval": {
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_withdraw": OPERATOR,
+        "action_open_record": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.exposure": {},
+    "finance.posting.request": {
+        "action_open_entry": EVERY_ROLE,
+        "action_open_reversal": EVERY_ROLE,
+        "action_open_approval": EVERY_ROLE,
+        "action_open_command": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    # It asks for a release here; only operators withdraw.
+    "finance.decide.wizard": {"action_confirm": {"approver"}},
+    "finance.hold.wizard": {"action_confirm": {"operator", "approver"}},
     "finance.audit.entry": {"action_open_record": {"administrator", "auditor"}},
     "finance.audit.position": {},
     "finance.audit.seal": {
@@ -278,6 +329,9 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_json_mapping(self.make_connector("mapped", adapter="generic_json"))
+        self.make_edge_rows()
+        self.make_control_rows()
         self.make_master_data()
         self.env["finance.replay"].create(
             {
@@ -286,6 +340,40 @@ class AccessCase(FinanceHubCommon):
                 "reason": "Because",
             }
         )
+
+    def make_control_rows(self):
+        """Make a held document, an entry that waits for approval, and a figure."""
+        self.env["finance.hold"]._place(
+            self.invoice, "revenue", "The payment failed", connector=self.shop
+        )
+        commands = self.env["finance.command"].search([], limit=1)
+        request = self.env["finance.posting.request"].create(
+            {
+                "name": "payroll",
+                "connector_id": self.shop.id,
+                "company_id": self.company.id,
+                "command_id": commands.id,
+                "state": "held",
+                "kind": "payroll",
+                "date": "2026-01-31",
+                "version": "1",
+            }
+        )
+        self.env["finance.approval"]._request(request, title="Post the payroll")
+        self.env["finance.exposure"].create(
+            {
+                "company_id": self.company.id,
+                "partner_id": self.partner_a.id,
+                "kind": "limit",
+                "amount": 100.0,
+                "currency_id": self.company.currency_id.id,
+                "as_of": "2026-01-31 10:00:00",
+                "recorded_at": "2026-01-31 10:00:00",
+                "connector_id": self.shop.id,
+            }
+        )
+        # What is told of them is not told anew by what is tried on them.
+        self.end_transaction()
 
     def make_master_data(self):
         """Make a mapping, an unmapped code, and who owns what."""
@@ -316,6 +404,16 @@ class AccessCase(FinanceHubCommon):
                 "ownership_id": ownership.id,
             }
         )
+
+    def make_edge_rows(self):
+        """Make what the edge writes: a refused call, and a call of a limited one."""
+        gate = self.env["finance.connector"]._inbound_gate("shop")._replace(rate=60)
+        with self.enter_registry_test_mode():
+            self.env["finance.connector.usage"]._take(gate)
+            TALLY.clear()
+            self.env["finance.refusal"]._note(
+                gate, "shop", "192.0.2.1", "missing_header", "Not signed."
+            )
 
     def make_insight_rows(self):
         """Make what scheduled actions make, and a batch."""
@@ -359,6 +457,23 @@ class AccessCase(FinanceHubCommon):
                     "reason": "Because",
                 }
             )
+        if model == "finance.decide.wizard":
+            return self.env[model].create(
+                {
+                    "hold_ids": [(6, 0, self.rows("finance.hold").ids)],
+                    "decision": "release",
+                    "reason": "Because",
+                }
+            )
+        if model == "finance.hold.wizard":
+            return self.env[model].create(
+                {
+                    "res_model": "account.move",
+                    "res_ids": self.invoice.ids,
+                    "kind": "revenue",
+                    "reason": "Because",
+                }
+            )
         if model in ("finance.map.wizard", "finance.map.wizard.line"):
             wizard = self.env["finance.map.wizard"].create(
                 {
@@ -379,6 +494,13 @@ class AccessCase(FinanceHubCommon):
             return wizard if model == wizard._name else wizard.line_ids
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
+        if model.startswith("finance.try.wizard"):
+            wizard = self.env["finance.try.wizard"].create(
+                {"connector_id": self.shop.id, "content": "garbage"}
+            )
+            if model == "finance.try.wizard":
+                return wizard
+            return self.env[model].create({"wizard_id": wizard.id})
         if model == "finance.audit.compare.wizard":
             seal = self.env["finance.audit.seal"].search([], limit=1)
             return self.env[model].create(

@@ -603,7 +603,7 @@ class TestUnmapped(MappingCase):
         wizard = Form(
             self.env["finance.map.wizard"]
             .with_user(self.operator)
-            .with_context(row.action_map()["context"])
+            .browse(row.action_map()["res_id"])
         )
         wizard.res_id = self.terms.id
         mapping = self.mappings.browse(wizard.save().action_propose()["res_id"])
@@ -689,11 +689,9 @@ class TestUnmapped(MappingCase):
 
     def test_wizard_is_filled(self):
         row, found = self.suggestions(self.account.code)
-        wizard = Form(
-            self.env["finance.map.wizard"]
-            .with_user(self.operator)
-            .with_context(default_unmapped_id=row.id)
-        ).save()
+        action = row.with_user(self.operator).action_map()
+        wizard = self.env["finance.map.wizard"].browse(action["res_id"])
+        wizard = wizard.with_user(self.operator)
         self.assertEqual(wizard.res_id, self.account.id)
         self.assertEqual(len(wizard.line_ids), len(found))
         wizard.line_ids[-1].action_choose()

@@ -3,5 +3,9 @@ from . import finance_correct_wizard
 from . import finance_map_wizard
 from . import finance_party_wizard
 from . import finance_decide_wizard
+from . import finance_hold_wizard
 from . import finance_ping_wizard
 from . import finance_reason_wizard
+from . import finance_try_wizard
+from . import finance_try_wizard_fault
+from . import finance_try_wizard_result

@@ -77,6 +77,8 @@ class AccountPayment(models.Model):
             found.append((verb, None))
         if "refunded" in marks and self._finance_refunds(marks["refunded"]):
             found.append(("refunded", marks["refunded"]))
+        if "disputed" in marks:
+            found.append(("disputed", marks["disputed"]))
         self._finance_touch_source(now)
         return found
 
@@ -139,6 +141,9 @@ class AccountPayment(models.Model):
     def _finance_event_values(self, verb, extra=None, facts=None):
         """Return what an event about this payment says, see finance.captured."""
         self.ensure_one()
+        dispute = self.env["finance.transaction"]
+        if verb == "disputed":
+            dispute = dispute.browse(extra)
         return [
             {
                 "object": "payment",
@@ -146,7 +151,7 @@ class AccountPayment(models.Model):
                 "company": self.company_id,
                 "correlation_id": self.finance_correlation_id,
                 "data": payload.payment(
-                    self, self.browse(extra) if verb == "refunded" else None
+                    self, self.browse(extra) if verb == "refunded" else None, dispute
                 ),
             }
         ]

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from ...contracts import money_string, quantity_string
 from ...signing import mask_iban
+from .. import clock
 
 # Documents that are announced, and the object they are on the wire.
 OBJECTS = {
@@ -174,10 +175,11 @@ def document(move, known=None):
     }
 
 
-def payment(record, refund=None):
+def payment(record, refund=None, dispute=None):
     """Return an ``account.payment`` as contracts.events.payment.Payment.
 
     :param refund: the payment that pays it back
+    :param dispute: the ``finance.transaction`` of the payer's objection
     """
     documents = record.reconciled_invoice_ids | record.reconciled_bill_ids
     return {
@@ -196,6 +198,17 @@ def payment(record, refund=None):
         "journal_code": record.journal_id.code or None,
         "documents": [_link(invoice) for invoice in documents],
         "refund": {**_link(refund), "amount": _amount(refund)} if refund else None,
+        "reason": (dispute and dispute.reason) or None,
+        "dispute": {
+            "reference": dispute.provider_ref,
+            "stage": dispute.dispute,
+            "amount": _amount(dispute),
+            "due_at": clock.aware(dispute.due_at).isoformat()
+            if dispute.due_at
+            else None,
+        }
+        if dispute
+        else None,
     }
 
 

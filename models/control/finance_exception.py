@@ -256,6 +256,7 @@ class FinanceException(models.Model):
         amount=None,
         currency=None,
         occurrences=1,
+        due_at=None,
     ):
         """Open an exception, or count another occurrence of an open one.
 
@@ -265,6 +266,8 @@ class FinanceException(models.Model):
         :param str summary: one line in plain words
         :param str cause: what happened, for whoever solves it
         :param int occurrences: how often it happened since the last report
+        :param due_at: naive UTC, a date set from outside, such as a card scheme's;
+            by default the taxonomy's time from now
         :return: the exception
         """
         kind = TAXONOMY[code]
@@ -284,7 +287,7 @@ class FinanceException(models.Model):
             "cause": cause,
             "opened_at": now,
             "last_seen_at": now,
-            "due_at": now + kind.due if kind.due else None,
+            "due_at": due_at or (now + kind.due if kind.due else None),
             "occurrences": occurrences,
             "amount": amount,
             "currency_id": currency.id if currency else None,
@@ -309,11 +312,14 @@ class FinanceException(models.Model):
                           last_seen_at = EXCLUDED.last_seen_at,
                           summary = EXCLUDED.summary,
                           cause = EXCLUDED.cause,
+                          due_at = COALESCE(%s::timestamp,
+                                            finance_exception.due_at),
                           state = 'open'
             RETURNING id
                 """,
                 SQL(", ").join(map(SQL.identifier, values)),
                 SQL(", ").join(SQL("%s", value) for value in values.values()),
+                due_at or None,
             )
         )
         self.invalidate_model(flush=False)

@@ -20,6 +20,12 @@ class AccountMove(models.Model):
         index="btree_not_null",
         help="The payout of a payment provider that this entry books.",
     )
+    finance_role = fields.Char(
+        string="Part in the Transaction",
+        copy=False,
+        readonly=True,
+        help="What this entry is for: dispute, dispute_back, loss, return.",
+    )
     finance_transaction_count = fields.Integer(
         compute="_compute_finance_transaction_count"
     )

@@ -315,6 +315,7 @@ class FinanceBooking(models.AbstractModel):
                 holder if inbound else clearing,
                 clearing if inbound else holder,
                 amount,
+                finance_role="return",
             )
         self._reconcile(lines, self._receivable(move))
         rest = lines.filtered(lambda line: not line.reconciled)
@@ -334,10 +335,17 @@ class FinanceBooking(models.AbstractModel):
                     "ref": name,
                     "finance_transaction_id": transaction.id,
                     "finance_correlation_id": transaction.correlation_id,
+                    "finance_role": "return",
                 }
             ]
         )
         reversal._post(soft=False)
+        # Odoo matches all of it with the original; but both are in the provider's
+        # report, which takes them off the clearing account.
+        clearing = transaction.payment_id.outstanding_account_id
+        reversal.line_ids.filtered(
+            lambda line: line.account_id == clearing
+        ).remove_move_reconcile()
         return reversal
 
     # === REFUND === #
@@ -372,7 +380,6 @@ class FinanceBooking(models.AbstractModel):
                 "date": date,
                 "journal_id": journal.id,
                 "payment_method_line_id": method_line.id,
-                "outstanding_account_id": capture.outstanding_account_id.id,
                 "destination_account_id": capture.destination_account_id.id,
                 "memo": self.env._("Refund of %s", refund.parent_id.move_id.name)
                 if refund.parent_id.move_id
@@ -382,6 +389,8 @@ class FinanceBooking(models.AbstractModel):
                 "finance_source_payment_id": capture.id,
             }
         )
+        # Computed from the method, unless it is written afterwards.
+        payment.outstanding_account_id = capture.outstanding_account_id
         payment.action_post()
         return payment
 
@@ -429,11 +438,10 @@ class FinanceBooking(models.AbstractModel):
             lines = self._receivable(refund.payment_id.move_id)
             if all(lines.mapped("reconciled")):
                 continue
-            if proposed not in notes and not self._match_refund(refund):
-                continue
             if proposed in notes:
                 self._reconcile(lines, self._receivable(proposed))
-            refund._credit_note_found(proposed)
+            elif self._match_refund(refund):
+                refund._withdraw(proposed)
 
     # === DISPUTE === #
 
@@ -450,7 +458,15 @@ class FinanceBooking(models.AbstractModel):
         else:
             name = self.env._("Dispute %s", dispute.provider_ref)
             debit, credit = held, clearing
-        move = self._entry_of(dispute, date, name, debit, credit, dispute.amount)
+        move = self._entry_of(
+            dispute,
+            date,
+            name,
+            debit,
+            credit,
+            dispute.amount,
+            finance_role="dispute_back" if back else "dispute",
+        )
         if account.reconcile:
             lines = dispute.entry_ids.line_ids.filtered(
                 lambda line: (
@@ -477,4 +493,5 @@ class FinanceBooking(models.AbstractModel):
             (account, payment.partner_id),
             dispute.amount,
             post=False,
+            finance_role="loss",
         )

@@ -12,7 +12,7 @@ class FinanceHandlerPayment(models.AbstractModel):
     _inherit = "finance.handler"
 
     def _capture_of(self, command, ref):
-        """Return the booked payment that a command is about, alone in its use.
+        """Return the booked payment that a command is about, see ``_in_case``.
 
         :raise CommandWaits: D-ORPHAN while it is not known
         """
@@ -30,34 +30,15 @@ class FinanceHandlerPayment(models.AbstractModel):
                 key=transactions._wait_key(connector, ref),
                 grace=constants.ORPHAN_GRACE,
             )
+        return self._in_case(command, transaction)
+
+    def _in_case(self, command, transaction):
+        """Return a transaction, alone in its use; what it books is part of its case."""
         transaction._lock()
         command._join_case(transaction.correlation_id)
-        return transaction
-
-    def _in_case(self, transaction):
-        """Return the handler, whose doings belong to the transaction's case."""
-        return self.with_context(finance_correlation_id=transaction.correlation_id)
-
-    def _child(self, command, parent, kind, ref, content, moment, **values):
-        """Return the transaction of a refund or dispute of a payment."""
-        currency = self.env["finance.booking"]._currency(content.currency)
-        child = self.env["finance.transaction"]._for(
-            command,
-            ref,
-            float(content.amount),
-            currency,
-            kind=kind,
-            parent_id=parent.id,
-            parent_ref=content.parent_ref,
-            correlation_id=parent.correlation_id,
-            move_id=parent.move_id.id,
-            reason=content.reason,
-            **values,
+        return transaction.with_context(
+            finance_correlation_id=transaction.correlation_id
         )
-        child._lock()
-        if content.raw_status:
-            child.raw_status = content.raw_status
-        return child
 
     def _result(self, command, transaction, record=None):
         """Keep with the command what came of it."""

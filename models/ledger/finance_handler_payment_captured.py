@@ -68,7 +68,7 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
         :raise CommandError: C-AMOUNT-INTEGRITY when it says another amount
         :raise CommandIgnored: when it says the same
         """
-        if not known.payment_id:
+        if not known.captured_amount:
             return
         if known.currency_id != currency or currency.compare_amounts(
             known.captured_amount, float(content.amount)
@@ -206,14 +206,16 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
         for invoice in invoices:
             missing = invoice.amount_residual
             if invoice.currency_id.is_zero(missing):
-                self._open_shortpay(invoice)._resolve(
-                    self.env._("Paid by %s", content.provider_ref)
-                )
+                for code in ("B-SHORTPAY", "B-RETURNED"):
+                    invoice_exceptions = self._open_exceptions(code, invoice)
+                    invoice_exceptions._resolve(
+                        self.env._("Paid by %s", content.provider_ref)
+                    )
             elif not self._pays_installments(invoice):
                 self._report_shortage(command, content, invoice, missing)
 
-    def _open_shortpay(self, invoice):
-        return self.env["finance.transaction"]._open_exceptions("B-SHORTPAY", invoice)
+    def _open_exceptions(self, code, invoice):
+        return self.env["finance.transaction"]._open_exceptions(code, invoice)
 
     def _pays_installments(self, invoice):
         """Return whether what is paid of an invoice is whole installments of it."""

@@ -22,12 +22,10 @@ class FinanceHandlerPaymentSettled(models.AbstractModel):
             command.connector_id, content.provider_ref
         )
         if transaction:
-            transaction._lock()
-            command._join_case(transaction.correlation_id)
+            transaction = self._in_case(command, transaction)
         else:
             transaction = self._capture_of(command, content.provider_ref)
-        handler = self._in_case(transaction)
-        line = handler.env["finance.payout.line"]._settle(
+        line = transaction.env["finance.payout.line"]._settle(
             command, content, transaction, currency
         )
         transaction._log(

@@ -1,5 +1,6 @@
 from odoo import api, models
 from odoo.fields import Domain
+from odoo.tools import escape_psql
 
 from .. import constants
 from . import matching
@@ -258,12 +259,13 @@ class FinanceMatching(models.AbstractModel):
         for field, value in [*signs, ("name", name)]:
             if not value:
                 continue
-            operator = "=ilike" if field == "email" else "="
-            if field == "email":
-                value = value.replace("\\", "\\\\").replace("%", r"\%")
-                value = value.replace("_", r"\_")
             found = partners.search(
-                [(field, operator, value), ("company_id", "in", (False, company.id))],
+                [
+                    (field, "=ilike", escape_psql(value))
+                    if field == "email"
+                    else (field, "=", value),
+                    ("company_id", "in", (False, company.id)),
+                ],
                 limit=constants.MATCH_LIMIT,
             ).commercial_partner_id
             if len(found) == 1:

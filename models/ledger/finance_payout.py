@@ -204,7 +204,7 @@ class FinancePayout(models.Model):
         return f"payout:{connector.id}:{payout_ref}"
 
     def _lock(self):
-        """Have the payouts alone until the transaction ends, see finance.transaction."""
+        """Have the payouts to itself, see finance.transaction."""
         if self:
             self.flush_recordset()
             self.env.cr.execute(
@@ -310,7 +310,9 @@ class FinancePayout(models.Model):
     def _advance(self):
         """Go as far as what is known allows; what is missing becomes an exception."""
         self.ensure_one()
-        self = self.with_context(finance_correlation_id=self.correlation_id)
+        self.with_context(finance_correlation_id=self.correlation_id)._go_on()
+
+    def _go_on(self):
         self._lock()
         if not self.is_booked and self.complete:
             try:

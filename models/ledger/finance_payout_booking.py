@@ -83,7 +83,7 @@ class FinancePayout(models.Model):
     # === ITEMS === #
 
     def _open_items(self, lines, clearing):
-        """Return {transaction id: open lines on the clearing account}, in two queries."""
+        """Return {transaction id: open lines on the clearing account}."""
         transactions = lines.transaction_id
         payments = transactions.payment_id
         found = self.env["account.move.line"].search(

@@ -123,7 +123,7 @@ class FinancePayoutLine(models.Model):
             ]
         )
         by_ref = {(child.kind, child.provider_ref): child for child in children}
-        matched = {}
+        matched, reported = {}, transactions
         for line in lines:
             kind = FOLLOWED[line.kind]
             payment = payments.get(line.provider_ref) or payments.get(line.parent_ref)
@@ -133,15 +133,23 @@ class FinancePayoutLine(models.Model):
                 found = by_ref.get((kind, line.provider_ref)) or line._match_child(
                     kind, payment, children
                 )
+                if not found and payment and payment.accounting == "reversed":
+                    # Some providers call what came back a chargeback.
+                    found = payment
                 if not found and payment:
-                    found = line._report(kind, payment)
-                    children |= found or children
+                    # Not while these very lines are being matched.
+                    found = line._report(
+                        kind, payment.with_context(finance_matching=True)
+                    )
+                    children |= found
+                    reported |= found.with_env(self.env)
             if found:
                 matched.setdefault(found, self.browse())
                 matched[found] |= line
         for transaction, found in matched.items():
             found.write({"transaction_id": transaction.id, "state": "matched"})
         self._merge(matched)
+        reported._tell_waiting()
 
     def _match_returned(self):
         """Find the failed payouts that come back in adjustments."""

@@ -2,11 +2,10 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ...contracts import AXES, fold
-from .. import clock, constants
-from ..access import require_group
+from .. import clock
 
-# What a refund or dispute logs about itself is told to its payment in these words.
-DONE, TAKEN_BACK = ("partial", "full"), ("failed", "reversed")
+# What a refund logs about itself when the money went back.
+DONE = ("partial", "full")
 
 
 class FinanceTransaction(models.Model):
@@ -68,6 +67,11 @@ class FinanceTransaction(models.Model):
     document_ref = fields.Char(string="Document Reference", readonly=True)
     raw_status = fields.Char(string="Provider's Status", readonly=True)
     reason = fields.Char(readonly=True)
+    is_reported = fields.Boolean(
+        readonly=True,
+        help="Known from a settlement report alone, which did not say what the "
+        "provider calls it.",
+    )
     expires_at = fields.Datetime(readonly=True)
     due_at = fields.Datetime(string="Evidence Due", readonly=True)
     correlation_id = fields.Char(readonly=True, index=True)
@@ -244,20 +248,6 @@ class FinanceTransaction(models.Model):
             "domain": [("id", "in", self._all_entries().ids)],
         }
 
-    def action_record_outcome(self):
-        """Ask an operator what the provider said about an unknown outcome."""
-        self.ensure_one()
-        require_group(self.env, constants.GROUP_OPERATOR)
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Record What Happened"),
-            "res_model": "finance.outcome.wizard",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_transaction_id": self.id},
-        }
-
     # === FINDING === #
 
     @api.model
@@ -310,7 +300,7 @@ class FinanceTransaction(models.Model):
         """
         refs = {ref for ref in refs if ref}
         found = {}
-        domain = [("kind", "=", "payment"), ("payment_id", "!=", False)]
+        domain = [("kind", "=", "payment"), ("captured_amount", ">", 0)]
         for connectors in (connector, connector._payment_family() - connector):
             left = refs - found.keys()
             if not left or not connectors:
@@ -352,6 +342,8 @@ class FinanceTransaction(models.Model):
 
         Called when they are booked: an authorisation is not what a refund waits for.
         """
+        if self.env.context.get("finance_matching"):
+            return
         commands = self.env["finance.command"]
         for transaction in self:
             refs = {
@@ -403,7 +395,7 @@ class FinanceTransaction(models.Model):
             [
                 ("connector_id", "=", self.connector_id.id),
                 ("parent_ref", "=", self.provider_ref),
-                ("payment_id", "!=", False),
+                ("captured_amount", ">", 0),
                 ("kind", "=", "payment"),
                 ("id", "!=", self.id),
             ]
@@ -446,15 +438,7 @@ class FinanceTransaction(models.Model):
             self.transition_ids.filtered(lambda t: t.axis == axis).mapped("status")
         )
 
-    # === IN DOUBT === #
-
-    def _settle_doubt(self):
-        """Close the exception of an unknown outcome that is known by now."""
-        known = self.filtered(lambda transaction: transaction.execution != "unknown")
-        if known:
-            self._open_exceptions("T-INDOUBT", known)._resolve(
-                self.env._("The outcome is known")
-            )
+    # === BOOKS === #
 
     @api.model
     def _open_exceptions(self, code, records):
@@ -466,55 +450,6 @@ class FinanceTransaction(models.Model):
                 ("is_open", "=", True),
             ]
         )
-
-    @api.model
-    def _cron_in_doubt(self):
-        """Tell a person of outcomes that stay unknown; nothing is sent again."""
-        since = clock.naive_now() - constants.INDOUBT_GRACE
-        told = self.env["finance.exception"]._search(
-            [
-                ("code", "=", "T-INDOUBT"),
-                ("res_model", "=", self._name),
-                ("is_open", "=", True),
-            ]
-        )
-        doubtful = self.search(
-            [
-                ("execution", "=", "unknown"),
-                ("write_date", "<=", since),
-                ("id", "not in", told.subselect("res_id")),
-            ],
-            limit=constants.INDOUBT_BATCH,
-        )
-        for transaction in doubtful:
-            transaction._open_doubt()
-
-    def _open_doubt(self):
-        self.ensure_one()
-        connector = self.connector_id
-        return self.env["finance.exception"]._open(
-            "T-INDOUBT",
-            company=self.company_id,
-            record=self,
-            connector=connector,
-            fingerprint=f"transaction:{self.id}",
-            summary=self.env._(
-                "It is not known what became of payment %s", self.provider_ref
-            ),
-            cause=self.env._(
-                "%(connector)s does not know the outcome of %(reference)s. Look "
-                "%(reference)s up in the provider's dashboard or ask its support, then "
-                "press “Record What Happened” on the transaction. Do not send the "
-                "payment again: it may have been carried out.",
-                connector=connector.name,
-                reference=self.provider_ref,
-            ),
-            correlation_id=self.correlation_id,
-            amount=self.amount,
-            currency=self.currency_id,
-        )
-
-    # === BOOKS === #
 
     def _all_entries(self):
         """Return everything booked for the transactions."""

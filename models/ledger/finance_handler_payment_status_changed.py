@@ -1,0 +1,46 @@
+from odoo import models
+
+
+class FinanceHandlerPaymentStatusChanged(models.AbstractModel):
+    """``payment.status_changed``: a status between start and end; nothing is booked."""
+
+    _name = "finance.handler.payment.status_changed"
+    _description = "Handler of Payment Status Changed"
+    _inherit = "finance.handler.payment.failed"
+
+    def _handle(self, command, content):
+        """See finance.handler; ``content`` is contracts.PaymentStatusChanged.
+
+        An outcome that is not known is told to a person if it stays so, see
+        finance.transaction; it is asked for, and never sent again.
+        """
+        booking = self.env["finance.booking"]
+        invoice = self.env["finance.matching"]._peek(command, content)
+        payment = self._outgoing_payment(command, content.provider_ref)
+        if invoice:
+            command._join_case(invoice._finance_correlation())
+        elif payment.finance_correlation_id:
+            command._join_case(payment.finance_correlation_id)
+        currency = (
+            booking._currency(content.currency)
+            if content.currency
+            else payment.currency_id or command.company_id.currency_id
+        )
+        transaction = self.env["finance.transaction"]._for(
+            command,
+            content.provider_ref,
+            float(content.amount or payment.amount or 0),
+            currency,
+            parent_ref=content.parent_ref,
+            document_ref=content.document_ref,
+            move_id=invoice.id,
+            payment_id=payment.id,
+        )
+        transaction._lock()
+        command._join_case(transaction.correlation_id)
+        transaction._log(
+            command, "execution", content.execution, self._naive(content.changed_at)
+        )
+        values = {"raw_status": content.raw_status, "reason": content.reason}
+        transaction.write({k: v for k, v in values.items() if v})
+        self._result(command, transaction)
