@@ -6,19 +6,28 @@ command a line from its standard input: ``{"do": name, …}``. It answers each w
 line of JSON.
 
     post   make ``count`` draft invoices, then time their posting in one transaction
+    post_audited
+           post ``count`` invoices with an audit entry each and ``count`` without one
     claim  time how a dispatcher claims its batches, ``count`` of them
     drain  run a dispatcher to its end under a sampling profiler
+    process   store messages that pay ``count`` new invoices, then time their processing
+    register  register and reconcile as many payments by Odoo's own API
+    statement  time how a camt.053 with ``count`` entries becomes bank transactions
 """
 
 import argparse
 import functools
+import gc
 import inspect
 import json
+import resource
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from contextlib import contextmanager
+from datetime import date, timedelta
 
 import psycopg2.extensions
 
@@ -200,6 +209,62 @@ class Probe:
             seen["after_commit"] = METER.seconds
         return seen
 
+    # === AUDIT === #
+
+    def post_audited(self, count: int) -> dict:
+        """Post invoices in turn with and without an audit entry, while a job seals.
+
+        :return: ``audited`` and ``plain``, seconds of ``count`` transactions each;
+            ``entry``, the part of it in which an entry was noted and written, and
+            ``added_queries`` of one; how many ``entries`` there are, and how many were
+            ``sealed`` meanwhile
+        """
+        ids = self._drafts(2 * count)
+        took = {True: 0.0, False: 0.0}
+        queries = {True: 0, False: 0}
+        action = f"bench.post.{time.time_ns()}"
+        done, sealed = threading.Event(), []
+        sealer = threading.Thread(target=self._seal, args=(done, sealed), daemon=True)
+        sealer.start()
+        entry = 0.0
+        for number, move in enumerate(ids):
+            audited = bool(number % 2)
+            with self._environment() as env:
+                before = CountingCursor.total
+                started = time.perf_counter()
+                record = env["account.move"].browse(move)
+                record.action_post()
+                if audited:
+                    noting = time.perf_counter()
+                    env["finance.audit.entry"]._note(
+                        action, record, after={"state": "posted"}
+                    )
+                    entry += time.perf_counter() - noting
+                env.cr.commit()
+                took[audited] += time.perf_counter() - started
+                queries[audited] += CountingCursor.total - before
+        done.set()
+        sealer.join()
+        with self._environment() as env:
+            entries = env["finance.audit.entry"].search_count([("action", "=", action)])
+        return {
+            "audited": took[True],
+            "plain": took[False],
+            "entry": entry / count,
+            "added_queries": (queries[True] - queries[False]) / count,
+            "entries": entries,
+            "sealed": sum(sealed),
+        }
+
+    def _seal(self, done, sealed) -> None:
+        """Seal every second until ``done``, as the scheduled action does."""
+        from odoo import SUPERUSER_ID, api
+
+        while not done.wait(1):
+            with self.registry.cursor() as cr:
+                env = api.Environment(cr, SUPERUSER_ID, {})
+                sealed.append(env["finance.audit.seal"]._seal())
+
     # === CLAIMING === #
 
     def claim(self, count: int) -> dict:
@@ -234,6 +299,138 @@ class Probe:
         finally:
             dispatcher.Engine = real
         return {"seconds": seconds, "rows": rows}
+
+    # === COMING IN === #
+
+    def _invoices(self, count: int) -> list[dict]:
+        ids = self._drafts(count)
+        with self._environment() as env:
+            moves = env["account.move"].browse(ids)
+            moves.action_post()
+            return [
+                {
+                    "id": move.id,
+                    "name": move.name,
+                    "amount": f"{move.amount_total:.2f}",
+                    "currency": move.currency_id.name,
+                }
+                for move in moves
+            ]
+
+    def _unpaid(self, invoices: list[dict]) -> int:
+        with self._environment() as env:
+            return env["account.move"].search_count(
+                [
+                    ("id", "in", [invoice["id"] for invoice in invoices]),
+                    ("payment_state", "not in", ("paid", "in_payment")),
+                ]
+            )
+
+    def process(self, count: int) -> dict:
+        """Time the processing of messages that are stored already.
+
+        :return: ``seconds``, and how many invoices are ``unpaid`` afterwards
+        """
+        from odoo.addons.finance_hub.models.inbox.processing import Processor
+
+        invoices = self._invoices(count)
+        with self._environment() as env:
+            connector = env["finance.connector"].search([("code", "=", "shop")])
+            for invoice in invoices:
+                identifier = f"pay_{uuid.uuid4().hex}"
+                event = {
+                    "specversion": "1.0",
+                    "id": identifier,
+                    "source": "urn:bench",
+                    "type": "payment.captured.v1",
+                    "datacontenttype": "application/json",
+                    "data": {
+                        "provider_ref": identifier,
+                        "amount": invoice["amount"],
+                        "currency": invoice["currency"],
+                        "captured_at": "2026-01-20T10:00:00Z",
+                        "document_ref": invoice["name"],
+                    },
+                }
+                env["finance.message"]._receive(
+                    connector,
+                    identifier,
+                    json.dumps(event).encode(),
+                    {"Content-Type": "application/cloudevents+json"},
+                    "127.0.0.1",
+                    "bench",
+                )
+            # Nobody is to be woken: the processing is done here.
+            env.cr.postcommit.clear()
+        started = time.perf_counter()
+        Processor(self.registry).run(float("inf"))
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds, "unpaid": self._unpaid(invoices)}
+
+    def register(self, count: int) -> dict:
+        """Time a plain loop over Odoo's own API, one commit for each payment.
+
+        :return: as :meth:`process`
+        """
+        invoices = self._invoices(count)
+        with self._environment() as env:
+            connector = env["finance.connector"].search([("code", "=", "shop")])
+            company = connector.company_id
+            journal = connector.payment_journal_id
+            started = time.perf_counter()
+            for invoice in invoices:
+                register = (
+                    env["account.payment.register"]
+                    .with_company(company)
+                    .with_context(
+                        active_model="account.move", active_ids=[invoice["id"]]
+                    )
+                )
+                register.create(
+                    {"journal_id": journal.id, "payment_date": "2026-01-20"}
+                ).action_create_payments()
+                env.cr.commit()
+            seconds = time.perf_counter() - started
+        return {"seconds": seconds, "unpaid": self._unpaid(invoices)}
+
+    # === BANK STATEMENTS === #
+
+    def statement(self, count: int, number: int) -> dict:
+        """Process a camt.053 that is in the inbox; parse, import and commit.
+
+        :param number: of the statement, which no other one may have
+        :return: ``seconds`` until the commit, ``lines`` it made, and the most memory
+            the process had until then, in KiB
+        """
+        from odoo.addons.finance_hub.models.inbox.processing import Processor
+
+        body = camt053(count, number)
+        with self._environment() as env:
+            connector = _bank(env)
+            env["finance.message"]._receive(
+                connector,
+                f"statement-{number}",
+                body,
+                {"Content-Type": "application/xml"},
+                "127.0.0.1",
+                "benchmark",
+            )
+            # Nobody is to be woken: the processing is done here.
+            env.cr.postcommit.clear()
+        gc.collect()
+        started = time.perf_counter()
+        Processor(self.registry).run(float("inf"))
+        seconds = time.perf_counter() - started
+        with self._environment() as env:
+            statement = env["finance.statement"].search(
+                [("reference", "=", f"BENCH-{number}")]
+            )
+            found = {"lines": statement.new_count, "state": statement.state}
+        return {
+            **found,
+            "seconds": seconds,
+            "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        }
 
     # === PROFILING === #
 
@@ -284,6 +481,71 @@ class Probe:
             "own": {name: seen.most_common(count) for name, seen in own.items()},
             "whole": {name: seen.most_common(count) for name, seen in whole.items()},
         }
+
+
+IBAN = "NL77ABNA0574908765"
+ENTRY = """
+<Ntry><Amt Ccy="{currency}">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts>
+<BookgDt><Dt>{day}</Dt></BookgDt><ValDt><Dt>{day}</Dt></ValDt>
+<AcctSvcrRef>R{number}-{place}</AcctSvcrRef><BkTxCd><Domn><Cd>PMNT</Cd><Fmly>
+<Cd>RCDT</Cd><SubFmlyCd>ESCT</SubFmlyCd></Fmly></Domn></BkTxCd><NtryDtls><TxDtls><Refs>
+<EndToEndId>E{number}-{place}</EndToEndId><TxId>T{number}-{place}</TxId></Refs>
+<RltdPties><Dbtr><Nm>Customer {place}</Nm></Dbtr><DbtrAcct><Id>
+<IBAN>BE21319980275903</IBAN></Id></DbtrAcct></RltdPties>
+<RmtInf><Ustrd>Invoice {place}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"""
+STATEMENT = """<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt>
+<GrpHdr><MsgId>BENCH-{number}</MsgId><CreDtTm>{day}T23:00:00Z</CreDtTm></GrpHdr><Stmt>
+<Id>BENCH-{number}</Id><ElctrncSeqNb>{number}</ElctrncSeqNb>
+<CreDtTm>{day}T23:00:00Z</CreDtTm><Acct><Id><IBAN>{iban}</IBAN></Id><Ccy>{currency}</Ccy>
+</Acct>{entries}</Stmt></BkToCstmrStmt></Document>"""
+
+
+def camt053(count: int, number: int, currency: str = "USD") -> bytes:
+    """A statement of one day with so many entries, each with its own words."""
+    day = (date(2026, 1, 1) + timedelta(days=number)).isoformat()
+    entries = "".join(
+        ENTRY.format(
+            currency=currency,
+            amount=f"{place % 997 + 1}.{place % 100:02}",
+            day=day,
+            number=number,
+            place=place,
+        )
+        for place in range(count)
+    )
+    return STATEMENT.format(
+        number=number, day=day, iban=IBAN, currency=currency, entries=entries
+    ).encode()
+
+
+def _bank(env):
+    """Return the connector of a bank, with the journal of its account."""
+    connector = env["finance.connector"].search([("code", "=", "bench-bank")])
+    if connector:
+        return connector
+    company = env.ref("base.main_company")
+    journal = env["account.journal"].create(
+        {
+            "name": "Benchmark Bank",
+            "type": "bank",
+            "code": "BENCH",
+            "company_id": company.id,
+            "currency_id": env.ref("base.USD").id,
+            "bank_acc_number": IBAN,
+        }
+    )
+    connector = env["finance.connector"].create(
+        {
+            "name": "Benchmark Bank",
+            "code": "bench-bank",
+            "company_id": company.id,
+            "adapter": "camt",
+            "payment_journal_id": journal.id,
+        }
+    )
+    connector.state = "live"
+    return connector
 
 
 def _where(frame, line: bool = True) -> str:

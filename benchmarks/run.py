@@ -14,6 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
+from audit import audit_overhead
 from capture import capture_overhead, capture_overhead_bulk
 from delivery import (
     delivery_vs_bare_client,
@@ -24,7 +25,9 @@ from delivery import (
 from endpoints import fanout_20, slow_endpoints, slow_neighbour
 from growth import claim_growth, list_growth
 from harness import GOALS, RESULTS, Bench, Figure, machine, table, write
+from inbound import dedupe_flood, inbound_processing_vs_loop, inbound_vs_null
 from latency import idle_latency, lane_isolation
+from statements import camt_linearity
 
 BENCHMARKS = {
     benchmark.__name__: benchmark
@@ -42,6 +45,11 @@ BENCHMARKS = {
         slow_neighbour,
         claim_growth,
         list_growth,
+        inbound_vs_null,
+        inbound_processing_vs_loop,
+        dedupe_flood,
+        camt_linearity,
+        audit_overhead,
     )
 }
 

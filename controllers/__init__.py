@@ -1,4 +1,5 @@
 from . import archive
+from . import audit
 from . import catalogue
 from . import feed
 from . import health

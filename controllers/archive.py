@@ -28,6 +28,7 @@ class ArchiveController(http.Controller):
         else:
             content = trusted._content()
             name, mimetype = archive.name, "application/gzip"
+        request.env["finance.audit.entry"]._note("archive.download", archive)
         trusted.message_post(
             body=request.env._("Downloaded: %s", name),
             author_id=request.env.user.partner_id.id,

@@ -23,6 +23,7 @@ from odoo.http import request
 
 from ..contracts import ContractError
 from ..models import constants
+from ..models.audit.calls import note_call, note_refused
 from .problem import problem_response
 
 _logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def authenticated(scope):
                 client, rate = authenticate(scope)
                 headers += rate
                 response = method(self, client, **parameters)
+                note_call(client, scope, response, correlation_id())
             except Refused as refused:
                 response = refused.response
             except ContractError as error:
@@ -274,6 +276,12 @@ def _warn_of_unknown_key(remote_addr):
         _logger.warning(
             "finance_hub: API call with an unknown key from %s", remote_addr
         )
+        note_refused(
+            request.env(user=SUPERUSER_ID, su=True),
+            "KEY-UNKNOWN",
+            "There is no such key.",
+            correlation_id=correlation_id(),
+        )
 
 
 def _record(client, code, detail):
@@ -281,6 +289,7 @@ def _record(client, code, detail):
     if not _is_news(client.id, code):
         return
     env = client.env
+    note_refused(env, code, detail, client, correlation_id())
     env["finance.exception"]._open(
         "C-ACCESS",
         company=client.company_id,

@@ -18,3 +18,6 @@ from .mapping import extensions
 # Can be approved, so it comes after the control.
 from .ledger import finance_posting_request
 from .capture import finance_payout
+
+# Follows what all the others do, so it comes last.
+from . import audit

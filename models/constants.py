@@ -7,6 +7,8 @@ GROUP_OPERATOR = "finance_hub.group_operator"
 GROUP_APPROVER = "finance_hub.group_approver"
 GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
 GROUP_AUDITOR = "finance_hub.group_auditor"
+# Sees the content of messages that are kept encrypted.
+GROUP_CONFIDENTIAL = "finance_hub.group_confidential"
 # Those who leave their word on what they work at; auditors look on.
 GROUPS_WORKING = (GROUP_OPERATOR, GROUP_APPROVER, GROUP_ADMINISTRATOR)
 
@@ -106,17 +108,77 @@ REPLAY_RECHECK = timedelta(seconds=20)
 REPLAY_MIN_BACKLOG = 1_000
 
 # === INBOX === #
-# Largest body accepted from outside, before anything is parsed.
+# Largest body accepted from outside, before anything is parsed, unless the connector's
+# format takes files.
 MAX_BODY_BYTES = 1024 * 1024
+# No format takes more than this, whatever it says.
+MAX_FILE_BYTES = 64 * 1024 * 1024
+# How deep JSON from outside may be nested (the contracts' own limit).
+MAX_NESTING = 32
+# Headers of one call: how many, and their names and values together. (The HTTP server
+# in front refuses more than that, too, but says so less clearly.)
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32 * 1024
+# Of each header this much is kept.
+KEPT_HEADER_CHARS = 2048
+# Calls per minute that a connector can be limited to.
+MAX_INBOUND_RATE = 600_000
+# An id that comes with other content than before is refused so often; after that the
+# sender is told that it was taken, so that it stops: the content is kept, set aside.
+CONFLICT_REFUSALS = 3
+# What a person may download of a message, in bytes, when it is encrypted.
+MAX_DECRYPTED_BYTES = MAX_FILE_BYTES
+
+# Arrivals of a known message are rows; beyond this many they are folded into one row
+# with a count, and the latest stay.
+DUPLICATES_KEPT = 20
+# Rows that one run of the sweep folds away.
+DUPLICATES_FOLD_BATCH = 100_000
+
+# The job that processes messages is woken by a server process at most this often.
+PROCESS_WAKE_INTERVAL = timedelta(milliseconds=250)
 # A processing job works for this long, then hands over to a new job.
 PROCESS_BUDGET = timedelta(seconds=20)
+# Commands applied in one transaction, and the time after which no more are added to
+# it: others who post in the same journal wait for its end.
+PROCESS_BATCH = 25
+PROCESS_BATCH_TIME = timedelta(milliseconds=500)
+# Messages understood in one transaction, and the time after which no more are added.
+READ_BATCH = 50
+READ_BATCH_TIME = timedelta(milliseconds=500)
+# Commands of a connector are spread over this many tracks by their aggregate. One job
+# at a time works on a track, so the order within an aggregate holds.
+TRACKS = 4
+# First key of the session advisory locks which give one job sole use of a track; the
+# second is made of connector and track. One more track per connector is for reading.
+INBOX_LOCK_CLASS = 0x66_68_75_70  # "fhup"
 # Unexpected failures (not decisions of a handler) are tried this often.
 PROCESS_MAX_ATTEMPTS = 5
 # Delay before such a message is tried again: doubled each time.
 PROCESS_BACKOFF = timedelta(seconds=10)
-# A refused call is counted on its exception at most this often per server process
-# and connector, so that a flood of bad signatures cannot fill the disk.
+# What took its server process down with it so often is put before a person.
+PROCESS_MAX_CRASHES = 3
+# A transaction that lost a race is run again at once, so often.
+PROCESS_MAX_TRIES = 5
+
+# === REFUSED CALLS === #
+# A server process writes its counts of refused calls at most this often, so that no
+# flood can fill the disk; and it counts at most so many different ones apart.
+REFUSAL_INTERVAL = timedelta(seconds=1)
+REFUSAL_KEYS = 200
+# Of one connector, in one minute, so many addresses are told apart; the rest are one.
+REFUSAL_ADDRESSES = 50
+REFUSAL_DETAIL_CHARS = 300
+# Rows older than this are removed: an address is personal data.
+REFUSAL_KEPT = timedelta(days=90)
+# A refusal of an API client is counted on its exception at most this often per server
+# process, so that a flood of bad keys cannot fill the disk.
 REFUSAL_RECORD_INTERVAL = timedelta(seconds=10)
+# A person is told at once when a sender that was verified before is refused, and else
+# when this many calls were refused within the window.
+REFUSAL_WINDOW = timedelta(minutes=10)
+REFUSAL_THRESHOLD = 5
+# === COMMANDS === #
 # Messages and commands that a person can have tried again.
 RETRYABLE = ("failed", "waiting")
 # A command that waits for another is tried again after this, doubled each time.
@@ -188,7 +250,10 @@ PAYOUT_SAMPLE = 5
 
 # === BANK STATEMENTS === #
 # Bank transactions created at a time: enough to batch, few enough to stay small.
-STATEMENT_CHUNK = 500
+STATEMENT_CHUNK = 250
+# Entries of one statement imported in one transaction: Odoo takes up to 0.03 s for
+# each, and a worker is ended after limit_time_cpu, 60 s by default.
+STATEMENT_STEP = 1000
 # Digits and letters that an account number needs to be known as the end of an IBAN.
 ACCOUNT_MIN_LENGTH = 8
 # How long after it is ready a statement may take to arrive.
@@ -284,3 +349,8 @@ PREVIEW_LINES = 8
 MAX_DUPLICATES_SHOWN = 100
 # Days of events that the catalogue counts.
 CATALOGUE_DAYS = 7
+# Largest content that is tried without effect, in bytes, how many commands of it are
+# shown, and how much of a wrong value.
+TRY_MAX_BYTES = 5 * 1024 * 1024
+TRY_MAX_COMMANDS = 300
+TRY_EXCERPT_CHARS = 200

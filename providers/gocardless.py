@@ -18,7 +18,7 @@ assuming. The hub's other statuses need no amount.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -47,9 +47,11 @@ PAYMENT_ACTIONS = {
     "submitted": "submitted",
     "resubmission_requested": "submitted",
     "confirmed": "captured",
+    "paid_out": "paid_out",
     "cancelled": "cancelled",
-    # Which of two things a failure is, see _payment_failed.
+    # Before the money came; the bank may still report it late, see _failed.
     "failed": "failed",
+    "late_failure_settled": "returned",
     "charged_back": "open",
     "chargeback_cancelled": "won",
 }
@@ -67,8 +69,6 @@ REFUND_ACTIONS = {
 #: Why events that look like news are not acted upon.
 REASONS = {
     "payments:paid_out": "The payout that it is part of tells of it.",
-    "payments:late_failure_settled": "The failure was told before; this is its place "
-    "in a payout.",
     "payments:chargeback_settled": "The chargeback was told before; this is its place "
     "in a payout.",
     "payments:surcharge_fee_debited": "It comes with the items of the payout.",
@@ -89,6 +89,8 @@ _ASK = (
 class GoCardlessOptions(Contract):
     """Settings of a GoCardless connection.
 
+    :ivar captured: when a payment counts as taken: ``confirmed``, a few days after it
+        was submitted, or ``paid_out``, when it leaves GoCardless for the bank.
     :ivar reference_keys: names under which the metadata of a payment holds the number
         of the invoice or order; the first that is there counts.
     :ivar amount_key: name under which the metadata holds the amount as a decimal
@@ -101,6 +103,7 @@ class GoCardlessOptions(Contract):
         receives the events of several; those of others are kept and ignored.
     """
 
+    captured: Literal["confirmed", "paid_out"] = "confirmed"
     reference_keys: Annotated[
         list[Identifier], Field(max_length=const.REFERENCE_KEYS_MAX_COUNT)
     ] = list(const.REFERENCE_KEYS)
@@ -227,12 +230,16 @@ def _payment(event: _Event) -> ParsedCommand:
     if meaning is None:
         return event.ignore()
     number = event.event.need("links", "payment")
-    if meaning == "captured":
+    if event.action == event.options.captured:
         return _captured(event, number)
+    if meaning == "paid_out":
+        return event.ignore()
     if meaning in ("open", "won"):
         return _disputed(event, number, meaning)
-    if meaning in ("failed", "cancelled", "rejected"):
+    if meaning in ("failed", "returned", "cancelled", "rejected"):
         return _failed(event, number, meaning)
+    # Confirmed, where only what is paid out counts.
+    meaning = "acknowledged" if meaning == "captured" else meaning
     draft = (
         event.draft("payment.status_changed")
         .put("provider_ref", number)
@@ -271,15 +278,11 @@ def _captured(event: _Event, number: Found) -> ParsedCommand:
 def _failed(event: _Event, number: Found, outcome: str) -> ParsedCommand:
     """A payment that did not come about, or came back.
 
-    A direct debit can fail after it was confirmed, and GoCardless does not say which
-    of the two it was. ``failed`` never takes back what was captured and ``returned``
-    always does; where nothing was captured, there is nothing to take back. So a
-    failure is a return, unless GoCardless is about to try again by itself: then the
-    payment is still under way, and its confirmation is to count.
+    A direct debit can fail after it was confirmed, and ``failed`` does not say so. It
+    takes back nothing: GoCardless may try again by itself, and what was paid out
+    follows as ``late_failure_settled``, which does. Who does not want a confirmed
+    payment to fail in between chooses ``paid_out`` as the moment that counts.
     """
-    if outcome == "failed":
-        again = event.details.get("will_attempt_retry")
-        outcome = "failed" if again is not None and again.value is True else "returned"
     draft = (
         event.draft("payment.failed")
         .put("provider_ref", number)

@@ -196,3 +196,16 @@ API_KEY_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 API_KEY_PREFIX_CHARS = 8
 #: Random bytes of the secret part: 43 characters of base64url.
 API_KEY_BYTES = 32
+
+# === AUDIT TRAIL === #
+
+#: Names the form of seals and exported trails; another form gets another name.
+AUDIT_FORMAT = "finance-hub-audit/1"
+#: What the first seal names as the hash of the one before it.
+AUDIT_GENESIS = "0" * 64
+#: Sets the key of the marks apart from the signing key that it is derived from.
+AUDIT_MARK_CONTEXT = b"finance-hub audit entry mark"
+#: An exported seal is less than a thousand characters; anything larger is none.
+AUDIT_SEAL_MAX_BYTES = 16_384
+#: Findings of one verification that are told one by one.
+AUDIT_MAX_FINDINGS = 1_000

@@ -17,6 +17,9 @@ from . import test_credit
 from . import test_decisions
 from . import test_tax
 from . import test_inbound
+from . import test_inbound_edge
+from . import test_inbound_refusals
+from . import test_inbound_processing
 from . import test_inbound_presets
 from . import test_commands
 from . import test_bank_statements
@@ -37,6 +40,9 @@ from . import test_desk
 from . import test_janitor
 from . import test_suspension
 from . import test_ping
+from . import test_formats
+from . import test_trying
+from . import test_provider_flow
 from . import test_retention
 from . import test_ownership
 from . import test_plans
@@ -45,6 +51,8 @@ from . import test_tours
 from . import test_client
 from . import test_feed
 from . import test_feed_order
+from . import test_audit
+from . import test_audit_seal
 from . import test_payments_capture
 from . import test_payouts
 from . import test_payments_back

@@ -273,6 +273,29 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
         mapping._put_in_force(cls.env.user)
         return mapping
 
+    @classmethod
+    def make_json_mapping(cls, connector, **values):
+        """Return a mapping of a paid order to ``payment.captured``."""
+        lines = (
+            ("provider_ref", "@.id", "text"),
+            ("amount", "@.cents", "minor_units"),
+            ("currency", "@.currency", "upper"),
+            ("captured_at", "@.at", "unix_seconds"),
+            ("document_ref", "@.invoice", "as_is"),
+        )
+        return cls.env["finance.json.mapping"].create(
+            {
+                "name": "Paid orders",
+                "connector_id": connector.id,
+                "command": "payment.captured",
+                "line_ids": [
+                    (0, 0, {"field_name": name, "path": path, "convert": convert})
+                    for name, path, convert in lines
+                ],
+                **values,
+            }
+        )
+
     # === TIME === #
 
     def set_clock(self, moment):

@@ -1,3 +1,4 @@
+import base64
 from contextlib import contextmanager
 
 from odoo import models
@@ -5,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models.inbox.finance_refusal import TALLY
 from .common import GROUPS, FinanceHubCommon, status
 
 SECRET = "whsec_" + "A" * 32
@@ -23,6 +25,8 @@ MATRIX = {
     "finance.attempt": (READ, READ, READ, READ),
     "finance.message": (READ, READ, READ, READ),
     "finance.message.duplicate": (READ, READ, READ, READ),
+    "finance.refusal": (READ, READ, READ, READ),
+    "finance.connector.usage": (READ, READ, READ, READ),
     "finance.command": (READ, READ, READ, READ),
     "finance.transaction": (READ, READ, READ, READ),
     "finance.payout": (READ, READ, READ, READ),
@@ -30,6 +34,9 @@ MATRIX = {
     "finance.outcome.wizard": (ALL, NONE, NONE, NONE),
     "finance.payout.wizard": (ALL, NONE, NONE, NONE),
     "finance.transition": (READ, READ, READ, READ),
+    "finance.statement": (READ, READ, READ, READ),
+    "finance.awaited.statement": (READ, READ, READ, READ),
+    "finance.reported.balance": (READ, READ, READ, READ),
     "finance.exception": (READ, READ, READ, READ),
     "finance.replay": ("cru", READ, READ, READ),
     "finance.client": (READ, READ, ALL, READ),
@@ -45,6 +52,22 @@ MATRIX = {
     "finance.exception.kind": (READ, READ, "ru", READ),
     "finance.retention": (READ, READ, ALL, READ),
     "finance.archive": (NONE, NONE, READ, READ),
+    "finance.hold": (READ, READ, READ, READ),
+    "finance.approval": (READ, READ, READ, READ),
+    "finance.exposure": (READ, READ, READ, READ),
+    "finance.posting.request": (READ, READ, READ, READ),
+    "finance.decide.wizard": (ALL, ALL, NONE, NONE),
+    "finance.hold.wizard": (ALL, ALL, NONE, NONE),
+    "finance.json.mapping": (READ, READ, ALL, READ),
+    "finance.json.mapping.line": (READ, READ, ALL, READ),
+    "finance.try.wizard": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.result": (ALL, NONE, ALL, NONE),
+    "finance.try.wizard.fault": (ALL, NONE, ALL, NONE),
+    "finance.audit.entry": (NONE, NONE, READ, READ),
+    "finance.audit.position": (NONE, NONE, READ, READ),
+    "finance.audit.seal": (NONE, NONE, READ, READ),
+    "finance.audit.key": (NONE, NONE, READ, READ),
+    "finance.audit.compare.wizard": (NONE, NONE, ALL, ALL),
     "finance.mapping": (ALL, READ, ALL, READ),
     "finance.mapping.domain": (READ, READ, "ru", READ),
     "finance.mapping.term": (READ, READ, "cru", READ),
@@ -64,6 +87,10 @@ MATRIX = {
 COMMON = {
     "finance.scope",
     "finance.event.type",
+    # One chain for the whole database: digests, without what they are of.
+    "finance.audit.position",
+    "finance.audit.seal",
+    "finance.audit.key",
     "finance.team",
     "finance.exception.kind",
     "finance.mapping.domain",
@@ -86,9 +113,12 @@ ACTIONS = {
         "action_retire": ADMINISTRATOR,
         "action_open_exceptions": EVERY_ROLE,
         "action_open_messages": EVERY_ROLE,
+        "action_open_refusals": EVERY_ROLE,
         "action_open_deliveries": EVERY_ROLE,
         "action_open_endpoints": EVERY_ROLE,
         "action_test": ADMINISTRATOR,
+        "action_try_message": {"operator", "administrator"},
+        "action_open_audit": EVERY_ROLE,
     },
     "finance.credential": {
         "action_generate": ADMINISTRATOR,
@@ -137,9 +167,18 @@ ACTIONS = {
     "finance.attempt": {},
     "finance.message": {
         "action_retry": OPERATOR,
+        "action_try": {"operator", "administrator"},
         "action_open_trace": EVERY_ROLE,
+        "action_open_conflict": EVERY_ROLE,
     },
     "finance.message.duplicate": {},
+    "finance.json.mapping": {},
+    "finance.json.mapping.line": {},
+    "finance.try.wizard": {"action_try": {"operator", "administrator"}},
+    "finance.try.wizard.result": {},
+    "finance.try.wizard.fault": {},
+    "finance.refusal": {},
+    "finance.connector.usage": {},
     "finance.command": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -162,6 +201,15 @@ ACTIONS = {
     "finance.outcome.wizard": {"action_confirm": OPERATOR},
     "finance.payout.wizard": {"action_confirm": OPERATOR},
     "finance.transition": {},
+    "finance.statement": {
+        "action_open_lines": EVERY_ROLE,
+        "action_open_message": EVERY_ROLE,
+    },
+    "finance.awaited.statement": {
+        "action_stop_waiting": OPERATOR,
+        "action_open_message": EVERY_ROLE,
+    },
+    "finance.reported.balance": {"action_open_message": EVERY_ROLE},
     "finance.exception": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -177,6 +225,7 @@ ACTIONS = {
         "action_refuse_waiver": {"approver"},
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
+        "action_open_audit": EVERY_ROLE,
     },
     "finance.replay": {
         "action_count": OPERATOR,
@@ -198,6 +247,39 @@ ACTIONS = {
     "finance.feed": {},
     "finance.scope": {},
     "finance.trace.step": {"action_open": EVERY_ROLE},
+    "finance.hold": {
+        "action_release": {"approver"},
+        "action_open_record": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.approval": {
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_withdraw": OPERATOR,
+        "action_open_record": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.exposure": {},
+    "finance.posting.request": {
+        "action_open_entry": EVERY_ROLE,
+        "action_open_reversal": EVERY_ROLE,
+        "action_open_approval": EVERY_ROLE,
+        "action_open_command": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    # It asks for a release here; only operators withdraw.
+    "finance.decide.wizard": {"action_confirm": {"approver"}},
+    "finance.hold.wizard": {"action_confirm": {"operator", "approver"}},
+    "finance.audit.entry": {"action_open_record": {"administrator", "auditor"}},
+    "finance.audit.position": {},
+    "finance.audit.seal": {
+        "action_verify": {"administrator", "auditor"},
+        "action_seal_now": {"administrator", "auditor"},
+        "action_export": {"administrator", "auditor"},
+        "action_open_entries": {"administrator", "auditor"},
+    },
+    "finance.audit.key": {},
+    "finance.audit.compare.wizard": {"action_compare": {"administrator", "auditor"}},
     "finance.mapping": {
         "action_propose": PROPOSERS,
         "action_approve": {"approver"},
@@ -273,7 +355,11 @@ class AccessCase(FinanceHubCommon):
         self.process()
         self.end_transaction()
         self.make_insight_rows()
+        self.make_json_mapping(self.make_connector("mapped", adapter="generic_json"))
+        self.make_edge_rows()
+        self.make_control_rows()
         self.make_master_data()
+        self.make_bank_rows()
         self.env["finance.replay"].create(
             {
                 "company_id": self.company.id,
@@ -281,6 +367,40 @@ class AccessCase(FinanceHubCommon):
                 "reason": "Because",
             }
         )
+
+    def make_control_rows(self):
+        """Make a held document, an entry that waits for approval, and a figure."""
+        self.env["finance.hold"]._place(
+            self.invoice, "revenue", "The payment failed", connector=self.shop
+        )
+        commands = self.env["finance.command"].search([], limit=1)
+        request = self.env["finance.posting.request"].create(
+            {
+                "name": "payroll",
+                "connector_id": self.shop.id,
+                "company_id": self.company.id,
+                "command_id": commands.id,
+                "state": "held",
+                "kind": "payroll",
+                "date": "2026-01-31",
+                "version": "1",
+            }
+        )
+        self.env["finance.approval"]._request(request, title="Post the payroll")
+        self.env["finance.exposure"].create(
+            {
+                "company_id": self.company.id,
+                "partner_id": self.partner_a.id,
+                "kind": "limit",
+                "amount": 100.0,
+                "currency_id": self.company.currency_id.id,
+                "as_of": "2026-01-31 10:00:00",
+                "recorded_at": "2026-01-31 10:00:00",
+                "connector_id": self.shop.id,
+            }
+        )
+        # What is told of them is not told anew by what is tried on them.
+        self.end_transaction()
 
     def make_master_data(self):
         """Make a mapping, an unmapped code, and who owns what."""
@@ -312,8 +432,55 @@ class AccessCase(FinanceHubCommon):
             }
         )
 
+    def make_bank_rows(self):
+        """Make a statement, one that is awaited, and a balance."""
+        command = self.env["finance.command"].search([], limit=1)
+        origin = {"connector_id": self.shop.id, "command_id": command.id}
+        account = {"account": "1", "reference": "S1", "to_date": "2026-01-31"}
+        journal = {
+            "journal_id": self.journal.id,
+            "currency_id": self.company.currency_id.id,
+        }
+        self.env["finance.statement"].create(
+            {
+                **origin,
+                **account,
+                **journal,
+                "kind": "statement",
+                "from_date": "2026-01-31",
+            }
+        )
+        self.env["finance.awaited.statement"].create(
+            {
+                **origin,
+                **account,
+                "available_at": "2026-02-01 05:00:00",
+                "due_at": "2026-02-01 09:00:00",
+            }
+        )
+        self.env["finance.reported.balance"].create(
+            {
+                **origin,
+                **journal,
+                "kind": "booked",
+                "amount": 5.0,
+                "as_of": "2026-02-01 05:00:00",
+            }
+        )
+
+    def make_edge_rows(self):
+        """Make what the edge writes: a refused call, and a call of a limited one."""
+        gate = self.env["finance.connector"]._inbound_gate("shop")._replace(rate=60)
+        with self.enter_registry_test_mode():
+            self.env["finance.connector.usage"]._take(gate)
+            TALLY.clear()
+            self.env["finance.refusal"]._note(
+                gate, "shop", "192.0.2.1", "missing_header", "Not signed."
+            )
+
     def make_insight_rows(self):
         """Make what scheduled actions make, and a batch."""
+        self.env["finance.audit.seal"]._seal()
         attempts = self.env["finance.attempt"].search([], order="id")
         self.env["finance.archive"]._store(
             "attempt",
@@ -389,6 +556,23 @@ class AccessCase(FinanceHubCommon):
                     "reason": "Because",
                 }
             )
+        if model == "finance.decide.wizard":
+            return self.env[model].create(
+                {
+                    "hold_ids": [(6, 0, self.rows("finance.hold").ids)],
+                    "decision": "release",
+                    "reason": "Because",
+                }
+            )
+        if model == "finance.hold.wizard":
+            return self.env[model].create(
+                {
+                    "res_model": "account.move",
+                    "res_ids": self.invoice.ids,
+                    "kind": "revenue",
+                    "reason": "Because",
+                }
+            )
         if model in ("finance.map.wizard", "finance.map.wizard.line"):
             wizard = self.env["finance.map.wizard"].create(
                 {
@@ -409,6 +593,18 @@ class AccessCase(FinanceHubCommon):
             return wizard if model == wizard._name else wizard.line_ids
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
+        if model.startswith("finance.try.wizard"):
+            wizard = self.env["finance.try.wizard"].create(
+                {"connector_id": self.shop.id, "content": "garbage"}
+            )
+            if model == "finance.try.wizard":
+                return wizard
+            return self.env[model].create({"wizard_id": wizard.id})
+        if model == "finance.audit.compare.wizard":
+            seal = self.env["finance.audit.seal"].search([], limit=1)
+            return self.env[model].create(
+                {"seal_file": base64.b64encode(seal._exported())}
+            )
         if model == "finance.reason.wizard":
             return self.env[model].create(
                 {
@@ -580,6 +776,8 @@ class TestAccess(AccessCase):
     def test_auditor_changes_nothing(self):
         """Whatever the auditor tries, every row stays as it was."""
         auditor = self.users["auditor"]
+        # What was noted until now is written now, not in the middle of it.
+        self.end_transaction()
         models_ = [name for name in MATRIX if "wizard" not in name]
         before = {name: self.contents(name) for name in models_}
         for name in models_:
@@ -596,7 +794,9 @@ class TestAccess(AccessCase):
                     self.assertRaises(UserError),
                 ):
                     attempt()
-        self.assertEqual({name: self.contents(name) for name in models_}, before)
+        for name in models_:
+            with self.subTest(name):
+                self.assertEqual(self.contents(name), before[name])
 
     def contents(self, model):
         self.env.flush_all()
@@ -669,14 +869,18 @@ class TestCompanies(AccessCase):
             rows = self.rows(model)
             self.assertTrue(rows, model)
             as_foreigner = rows.with_user(self.foreigner)
+            # Rules for all companies are everybody's, and of the trail what was done
+            # in the visitor's own company, such as giving him his roles.
+            own = [False]
+            if model == "finance.audit.entry":
+                own.append(self.foreigner.company_id.id)
             with self.subTest(model), mute_logger("odoo.models"):
-                # Rules for all companies are everybody's.
                 self.assertEqual(
-                    as_foreigner.search_count([("company_id", "!=", False)]), 0
+                    as_foreigner.search_count([("company_id", "not in", own)]), 0
                 )
                 self.assertEqual(as_foreigner.search_count([("id", "in", rows.ids)]), 0)
                 groups = as_foreigner._read_group(
-                    [("company_id", "!=", False)], [], ["__count"]
+                    [("company_id", "not in", own)], [], ["__count"]
                 )
                 self.assertFalse(groups[0][0])
                 for row in as_foreigner:

@@ -1,10 +1,13 @@
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from unittest.mock import patch
 
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models import constants
+from ..models.ledger.errors import MORE
 from .common import FinanceHubCommon
 
 IBAN = "NL77ABNA0574908765"
@@ -67,7 +70,9 @@ class BankCase(FinanceHubCommon):
         return self.lines().mapped("amount")
 
     def known(self):
-        return self.env["finance.statement"].search([], order="to_date, id")
+        return self.env["finance.statement"].search(
+            [("journal_id", "=", self.journal.id)], order="to_date, id"
+        )
 
     def opened(self, code):
         return self.env["finance.exception"].search(
@@ -524,14 +529,30 @@ class TestBankStatements(BankCase):
     # === MANY === #
 
     def test_many_entries_in_pieces(self):
-        """cap 42: more than are created at a time, equal ones among them."""
+        """cap 40, 42: in several transactions, equal entries among them."""
+        handler = type(self.env["finance.handler.bank_statement.content"])
+        real, answers = handler._handle, []
+
+        def handle(this, command, content):
+            answers.append(real(this, command, content))
+            return answers[-1]
+
+        for patcher in (
+            patch.object(constants, "STATEMENT_STEP", 400),
+            patch.object(constants, "STATEMENT_CHUNK", 150),
+            patch.object(handler, "_handle", handle),
+        ):
+            self.startPatcher(patcher)
         entries = [
             self.entry("1.00", remittance=f"Row {number % 600}")
             for number in range(1100)
         ]
         command = self.send(self.statement(*entries))
         self.assertEqual(command.state, "applied", command.error)
+        self.assertEqual(answers, [MORE, MORE, None])
         self.assertEqual(len(self.lines()), 1100)
+        self.assertEqual(self.known().new_count, 1100)
+        self.assertEqual(command.message_id.state, "processed")
         self.assertEqual(len(self.lines().statement_id), 1)
         self.assertTrue(self.lines().statement_id.is_complete)
         self.assertEqual(self.lines()[0].payment_ref, "Row 0")
@@ -554,7 +575,9 @@ class TestBalances(BankCase):
         )
 
     def balance(self, kind="booked"):
-        return self.env["finance.reported.balance"].search([("kind", "=", kind)])
+        return self.env["finance.reported.balance"].search(
+            [("kind", "=", kind), ("journal_id", "=", self.journal.id)]
+        )
 
     def test_beside_the_books(self):
         self.send(self.statement(self.entry("40.00")))

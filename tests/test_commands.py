@@ -6,6 +6,7 @@ from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
 from ..models import constants
+from ..models.inbox import processing
 from .common import FinanceHubCommon
 
 
@@ -267,35 +268,37 @@ class TestCommands(FinanceHubCommon):
 
     # === UNEXPECTED FAILURES === #
 
-    @mute_logger("odoo.addons.finance_hub.models.inbox.finance_message")
+    @mute_logger("odoo.addons.finance_hub.models.inbox.processing")
     def test_unexpected_failure_is_tried_again_then_asks(self):
         body = self.cloud_event(self.captured(self.invoice.name))
         _outcome, message = self.receive(self.connector, body)
         handler = type(self.env["finance.handler.payment.captured"])
-        with patch.object(handler, "_book_payment", side_effect=ZeroDivisionError):
+        with patch.object(handler, "_handle", side_effect=ZeroDivisionError):
             for attempt in range(1, constants.PROCESS_MAX_ATTEMPTS):
                 self.process()
-                self.assertEqual(message.attempt_count, attempt)
-                self.assertEqual(message.state, "received")
-                self.assertFalse(message.command_ids, "nothing half done is kept")
+                command = message.command_ids
+                self.assertEqual(command.attempt_count, attempt)
+                self.assertEqual(
+                    (message.state, command.state), ("received", "received")
+                )
+                self.assertFalse(self._payments(), "nothing half done is kept")
                 self.later(hours=attempt)
             self.process()
-        self.assertEqual(message.state, "failed")
+        self.assertEqual((message.state, command.state), ("processed", "failed"))
         exception = self.exceptions("T-INTERNAL")
         self.assertEqual(exception.message_id_ref, message)
         exception.with_user(self.users["operator"]).action_retry()
         self.process()
-        self.assertEqual(message.state, "processed")
+        self.assertEqual(command.state, "applied")
         self.assertEqual(exception.state, "resolved")
         self.assertEqual(self.invoice.payment_state, "paid")
 
     def test_failure_before_any_message_is_the_jobs(self):
         """What no message is to blame for is raised, not laid on one."""
         self.receive(self.connector, self.cloud_event(self.captured("x")))
-        messages = type(self.env["finance.message"])
         self.env.flush_all()
         with (
-            patch.object(messages, "_lock_next", side_effect=ZeroDivisionError),
+            patch.object(processing.Processor, "_claim", side_effect=ZeroDivisionError),
             self.enter_registry_test_mode(),
             self.assertRaises(ZeroDivisionError),
         ):

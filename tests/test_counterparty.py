@@ -378,7 +378,7 @@ class TestCounterparty(FinanceHubCommon):
         return Form(
             self.env["finance.party.wizard"]
             .with_user(user or self.operator)
-            .with_context(action["context"])
+            .browse(action["res_id"])
         )
 
     def test_link(self):

@@ -156,6 +156,57 @@ class TestHolds(FinanceHubCommon):
         action = draft.action_open_finance_holds()
         self.assertEqual(self.holds.search(action["domain"]), hold)
 
+    def place_by_hand(self, records, user, **values):
+        """Hold records as a person does from the action menu."""
+        wizard = (
+            self.env["finance.hold.wizard"]
+            .with_user(user)
+            .with_context(active_model=records._name, active_ids=records.ids)
+            .create({"reason": "Looks odd", **values})
+        )
+        wizard.action_confirm()
+        return self.holds._active(records)
+
+    def test_placed_by_hand(self):
+        drafts = self.make_invoice(post=False) | self.make_invoice(post=False)
+        operator = self.users["operator"]
+        holds = self.place_by_hand(drafts, operator)
+        self.assertEqual(len(holds), 2)
+        self.assertEqual(holds.placed_by_id, operator)
+        self.assertEqual(set(holds.mapped("origin")), {"person"})
+        with self.assertRaises(RecordHeld):
+            drafts.action_post()
+        operator.group_ids += self.env.ref("finance_hub.group_approver")
+        with self.assertRaises(UserError):
+            holds.with_user(operator)._release_by_person("All right after all")
+        self.release(holds)
+        drafts.action_post()
+        self.assertEqual(set(drafts.mapped("state")), {"posted"})
+
+    def test_contact_by_hand(self):
+        hold = self.place_by_hand(self.partner_a, self.approver, kind="credit")
+        self.assertEqual((hold.company_id, hold.kind), (self.company, "credit"))
+        with self.assertRaises(RecordHeld):
+            self.make_invoice()
+
+    def test_what_is_posted_is_not_stopped_by_hand(self):
+        invoice = self.make_invoice()
+        with self.assertRaises(UserError):
+            self.place_by_hand(invoice, self.approver)
+        self.assertTrue(self.place_by_hand(invoice, self.approver, kind="revenue"))
+
+    def test_by_hand_has_limits(self):
+        draft = self.make_invoice(post=False)
+        with self.assertRaises(UserError):
+            self.place_by_hand(self.env["res.users"], self.approver)
+        with self.assertRaises(UserError):
+            self.place_by_hand(self.users["operator"], self.approver)
+        with self.assertRaises(UserError):
+            self.place_by_hand(draft, self.approver, expires_at="2026-01-01")
+        for group in ("administrator", "auditor"):
+            with self.assertRaises(AccessError):
+                self.place_by_hand(draft, self.users[group])
+
     # === RELEASING === #
 
     def test_approver_releases_with_a_reason(self):

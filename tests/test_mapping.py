@@ -412,10 +412,10 @@ class TestMapping(MappingCase):
 
     # === IMPORT AND EXPORT === #
 
-    HEADER = ["connector_id", "domain_id", "code", "target_code", "valid_from"]
+    HEADER = ("connector_id", "domain_id", "code", "target_code", "valid_from")
 
     def load(self, rows, header=HEADER):
-        return self.mappings.with_user(self.operator).load(header, rows)
+        return self.mappings.with_user(self.operator).load(list(header), rows)
 
     def test_import(self):
         result = self.load(
@@ -450,7 +450,7 @@ class TestMapping(MappingCase):
     def test_export_can_be_imported(self):
         self.operator.group_ids |= self.env.ref("base.group_allow_export")
         mapping = self.draft(valid_from="2026-01-01")
-        exported = mapping.export_data(self.HEADER)["datas"]
+        exported = mapping.export_data(list(self.HEADER))["datas"]
         mapping.unlink()
         result = self.load([[str(cell or "") for cell in row] for row in exported])
         self.assertFalse(result["messages"])
@@ -603,7 +603,7 @@ class TestUnmapped(MappingCase):
         wizard = Form(
             self.env["finance.map.wizard"]
             .with_user(self.operator)
-            .with_context(row.action_map()["context"])
+            .browse(row.action_map()["res_id"])
         )
         wizard.res_id = self.terms.id
         mapping = self.mappings.browse(wizard.save().action_propose()["res_id"])
@@ -689,11 +689,9 @@ class TestUnmapped(MappingCase):
 
     def test_wizard_is_filled(self):
         row, found = self.suggestions(self.account.code)
-        wizard = Form(
-            self.env["finance.map.wizard"]
-            .with_user(self.operator)
-            .with_context(default_unmapped_id=row.id)
-        ).save()
+        action = row.with_user(self.operator).action_map()
+        wizard = self.env["finance.map.wizard"].browse(action["res_id"])
+        wizard = wizard.with_user(self.operator)
         self.assertEqual(wizard.res_id, self.account.id)
         self.assertEqual(len(wizard.line_ids), len(found))
         wizard.line_ids[-1].action_choose()

@@ -102,6 +102,20 @@ class TestPostingRequest(PostingCommon):
 
     def test_everything_a_line_can_have(self):
         plan = self.env["account.analytic.plan"].create({"name": "Departments"})
+        # Defaults of Odoo that are to stay out of what was sent.
+        self.expense.tax_ids = self.company_data["default_tax_purchase"]
+        self.env["account.analytic.distribution.model"].create(
+            {
+                "partner_id": self.partner_b.id,
+                "analytic_distribution": {
+                    str(
+                        self.env["account.analytic.account"]
+                        .create({"name": "Default", "plan_id": plan.id})
+                        .id
+                    ): 100.0
+                },
+            }
+        )
         centre = self.env["account.analytic.account"].create(
             {"name": "R&D", "plan_id": plan.id}
         )
@@ -140,6 +154,8 @@ class TestPostingRequest(PostingCommon):
         self.assertEqual(first.analytic_line_ids.amount, -100.0)
         self.assertEqual((first.product_id, first.quantity), (product, 4.0))
         self.assertFalse(first.tax_ids, "nothing is added to what was sent")
+        self.assertFalse(second.analytic_distribution)
+        self.assertEqual(len(move.line_ids), 2)
         self.assertEqual(second.partner_id, self.partner_b)
         self.assertEqual(str(second.date_maturity), "2026-03-31")
         self.assertIn("As agreed", move.narration)

@@ -38,19 +38,31 @@ class FinanceMapWizard(models.TransientModel):
         string="Temporary", help="Serves a transition only, and needs a last day."
     )
 
-    @api.model
-    def default_get(self, fields_list):
-        values = super().default_get(fields_list)
-        unmapped = self.env["finance.unmapped"].browse(values.get("unmapped_id"))
-        if unmapped:
-            found = unmapped._suggestions()
-            values["line_ids"] = [
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Fill in what the code may stand for; the likeliest is chosen."""
+        wizards = super().create(vals_list)
+        for wizard in wizards.filtered(lambda wizard: not wizard.line_ids):
+            found = wizard.unmapped_id._suggestions()
+            wizard.line_ids = [
                 (0, 0, {"res_id": key, "name": name, "why": why, "score": score})
                 for key, name, why, score in found
             ]
-            if found:
-                values["res_id"] = found[0][0]
-        return values
+            if found and not wizard.res_id:
+                wizard.res_id = found[0][0]
+        return wizards
+
+    def _open(self):
+        """Return the action that shows the form; its lines have buttons of their own,
+        so it is stored already."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Map"),
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "target": "new",
+        }
 
     def action_propose(self):
         """Make the mapping and ask for approval."""
@@ -84,11 +96,4 @@ class FinanceMapWizardLine(models.TransientModel):
         self.ensure_one()
         require_group(self.env, constants.GROUP_OPERATOR, constants.GROUP_ADMINISTRATOR)
         self.wizard_id.res_id = self.res_id
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Map"),
-            "res_model": "finance.map.wizard",
-            "res_id": self.wizard_id.id,
-            "view_mode": "form",
-            "target": "new",
-        }
+        return self.wizard_id._open()

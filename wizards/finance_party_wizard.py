@@ -4,6 +4,7 @@ from odoo.exceptions import UserError
 from ..contracts import parse_command
 from ..models import constants
 from ..models.access import require_group
+from ..models.mapping.duplicates import UPSERT
 
 
 class FinancePartyWizard(models.TransientModel):
@@ -37,18 +38,20 @@ class FinancePartyWizard(models.TransientModel):
             data = wizard.command_id.data or {}
             wizard.sent_name = f"{data.get('name')} ({data.get('external_id')})"
 
-    @api.model
-    def default_get(self, fields_list):
-        values = super().default_get(fields_list)
-        command = self.env["finance.command"].browse(values.get("command_id"))
-        if command:
-            command.check_access("read")
-            handler = command.sudo()._handler()
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Fill in who it may be."""
+        wizards = super().create(vals_list)
+        for wizard in wizards.filtered(lambda wizard: not wizard.line_ids):
+            wizard.command_id.check_access("read")
+            command = wizard.command_id.sudo()
+            if command.type != UPSERT:
+                continue
+            handler = command._handler()
             found = handler._candidates(
-                command.sudo().connector_id,
-                parse_command(command.type, command.data),
+                command.connector_id, parse_command(command.type, command.data)
             )
-            values["line_ids"] = [
+            wizard.line_ids = [
                 (
                     0,
                     0,
@@ -60,7 +63,19 @@ class FinancePartyWizard(models.TransientModel):
                 )
                 for partner, weight, reasons in found
             ]
-        return values
+        return wizards
+
+    def _open(self):
+        """Return the action that shows the form; its lines have buttons of their own,
+        so it is stored already."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Link or Create"),
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "target": "new",
+        }
 
     def action_link(self):
         """It is a known counterparty: link it, and apply what was sent."""
@@ -95,7 +110,8 @@ class FinancePartyWizard(models.TransientModel):
     def _waiting(self):
         if not (self.reason or "").strip():
             raise UserError(self.env._("Say why; it is kept with the exception."))
-        self.command_id.action_decide_party()
+        self.command_id.check_access("read")
+        self.command_id._expect_undecided()
         return self.command_id.sudo()._same_party()
 
     def _resubmit(self, commands, text):
@@ -124,11 +140,4 @@ class FinancePartyWizardLine(models.TransientModel):
         self.ensure_one()
         require_group(self.env, constants.GROUP_OPERATOR)
         self.wizard_id.partner_id = self.partner_id
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Link or Create"),
-            "res_model": "finance.party.wizard",
-            "res_id": self.wizard_id.id,
-            "view_mode": "form",
-            "target": "new",
-        }
+        return self.wizard_id._open()

@@ -32,7 +32,7 @@ def send_samples(hub: Hub, books: Bookkeeping, folder: Path) -> None:
             books._connector(
                 code,
                 {"adapter": adapter},
-                [("api_key", API_KEY, {"header": KEY_HEADER})],
+                [("api_key", API_KEY, {"inbound_header": KEY_HEADER})],
             )
             connections[adapter] = Connection(hub.url, code)
         status = connections[adapter].send(Delivery(code, content_type, body))

@@ -83,14 +83,14 @@ class Bookkeeping:
                 "dispute_account_id": disputes,
             },
             [
-                ("adyen_standard", self.hmac_key, {}),
-                ("api_key", API_KEY, {"header": KEY_HEADER}),
+                ("adyen", self.hmac_key, {}),
+                ("api_key", API_KEY, {"inbound_header": KEY_HEADER}),
             ],
         )
         self._connector(
             "bank",
             {"adapter": "camt", "payment_journal_id": bank},
-            [("api_key", API_KEY, {"header": KEY_HEADER})],
+            [("api_key", API_KEY, {"inbound_header": KEY_HEADER})],
         )
 
     def _account(self, code, name, kind, *, reconcile=True) -> int:
@@ -143,7 +143,7 @@ class Bookkeeping:
     def enter_secret(self, credential: int, secret: str) -> None:
         """Enter the secret that the other side made, as the form does."""
         self.administrator.write(
-            "finance.credential", credential, {"new_secret": secret}
+            "finance.credential", credential, {"secret_input": secret}
         )
 
     # === BUSINESS === #

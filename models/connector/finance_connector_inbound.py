@@ -131,7 +131,7 @@ class FinanceConnector(models.Model):
             headers,
             body,
             "POST",
-            self._address_called(url),
+            lambda: self._address_called(url),
             peer_addr or _peer_of_request() or remote_addr,
         )
         vouched, refusals = [], []

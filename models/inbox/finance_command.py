@@ -11,7 +11,8 @@ from ...contracts import (
 )
 from .. import clock, constants
 from ..access import require_group
-from ..ledger.errors import CommandError
+from ..ledger.errors import MORE, CommandError
+from .aggregates import aggregate_of, track_of
 
 # Where the content of a command says how much it is about.
 AMOUNT_FIELDS = ("amount", "gross", "net", "total_tax")
@@ -41,6 +42,13 @@ class FinanceCommand(models.Model):
     data_text = fields.Text(string="Content", compute="_compute_data_text")
     occurred_at = fields.Datetime(readonly=True)
     business_key = fields.Char(readonly=True)
+    aggregate = fields.Char(
+        string="About",
+        readonly=True,
+        help="What the command is about. Commands about the same are applied in the "
+        "order in which they came.",
+    )
+    track = fields.Integer(readonly=True, aggregator=False)
     state = fields.Selection(
         [
             ("received", "Received"),
@@ -67,6 +75,14 @@ class FinanceCommand(models.Model):
     )
     retry_at = fields.Datetime(readonly=True)
     retry_count = fields.Integer(string="Tries While Waiting", readonly=True)
+    attempt_count = fields.Integer(
+        string="Tries", readonly=True, help="How often it failed unexpectedly."
+    )
+    next_attempt_at = fields.Datetime(readonly=True)
+    started_at = fields.Datetime(readonly=True)
+    crash_count = fields.Integer(
+        readonly=True, help="How often the server ended while it applied this command."
+    )
     correlation_id = fields.Char(readonly=True, index=True)
     causation_id = fields.Char(string="Caused By", readonly=True)
     corrected_from_id = fields.Many2one(
@@ -86,6 +102,14 @@ class FinanceCommand(models.Model):
         "(connector_id, type, business_key) WHERE state = 'applied'"
     )
     _received_idx = models.Index("(id) WHERE state = 'received'")
+    _track_idx = models.Index("(connector_id, track, id) WHERE state = 'received'")
+    _aggregate_idx = models.Index(
+        "(connector_id, aggregate, id) WHERE state = 'received'"
+    )
+    # What somebody or something still has to do with.
+    _unsolved_idx = models.Index(
+        "(state, id DESC) WHERE state IN ('waiting', 'held', 'failed')"
+    )
     _waits_for_idx = models.Index("(waits_for) WHERE state = 'waiting'")
     _retry_idx = models.Index("(retry_at) WHERE state = 'waiting'")
 
@@ -104,6 +128,24 @@ class FinanceCommand(models.Model):
     def _compute_data_text(self):
         for command in self:
             command.data_text = json.dumps(command.data, indent=2, ensure_ascii=False)
+
+    # === CRUD === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        rows = []
+        for vals in vals_list:
+            aggregate = vals.get("aggregate") or aggregate_of(vals.get("data"))
+            track = track_of(aggregate, vals.get("message_id") or 0)
+            rows.append(
+                {
+                    "business_key": _business_key(vals),
+                    **vals,
+                    "aggregate": aggregate,
+                    "track": track,
+                }
+            )
+        return super().create(rows)
 
     # === ACTIONS === #
 
@@ -165,8 +207,16 @@ class FinanceCommand(models.Model):
 
     def _resubmit(self):
         """Hand the commands back to the job that applies them."""
-        self.write({"state": "received"})
-        self.message_id.write({"state": "received", "next_attempt_at": False})
+        self.write(
+            {
+                "state": "received",
+                "attempt_count": 0,
+                "crash_count": 0,
+                "started_at": False,
+                "next_attempt_at": False,
+            }
+        )
+        self.message_id.write({"state": "received"})
         self.env["finance.message"]._wake_after_commit()
 
     def _correct(self, data, reason):
@@ -238,14 +288,21 @@ class FinanceCommand(models.Model):
         handler refuses is undone by a savepoint and becomes an exception.
         """
         self.ensure_one()
+        # Only what was tried before can have been put before a person.
+        known = self.error_code or self.attempt_count or self.corrected_from_id
         try:
             handler = self._handler()
             content = parse_command(self.type, self.data)
-            self.business_key = business_key(content)
+            key = business_key(content)
+            if self.business_key != key:
+                self.business_key = key
             if self._already_applied(content):
                 return
             with self.env.cr.savepoint():
-                handler._handle(self, content)
+                if handler._handle(self, content) is MORE:
+                    # Stays received: the job takes it again, in a new transaction.
+                    self.write({"started_at": False})
+                    return
                 self.write(
                     {
                         "state": "applied",
@@ -255,9 +312,30 @@ class FinanceCommand(models.Model):
                     }
                 )
         except (CommandError, ContractError) as error:
-            self._fail(error)
+            with self.env.cr.savepoint():
+                self._fail(error)
             return
-        self._exceptions()._resolve(self.env._("Applied: %s", self.title))
+        if known:
+            self._exceptions()._resolve(self.env._("Applied: %s", self.title))
+
+    def _postpone(self, error):
+        """Try an unexpected failure again later; after the last try, ask a person."""
+        self.ensure_one()
+        cause = f"{type(error).__name__}: {error}"
+        attempts = self.attempt_count + 1
+        self.attempt_count = attempts
+        if attempts >= constants.PROCESS_MAX_ATTEMPTS:
+            self._fail(CommandError("T-INTERNAL", cause))
+            return
+        due = clock.now() + constants.PROCESS_BACKOFF * 2 ** (attempts - 1)
+        self.write(
+            {
+                "next_attempt_at": clock.naive(due),
+                "started_at": False,
+                "error": cause,
+            }
+        )
+        self.env["finance.message"]._wake(eta=due)
 
     @api.model
     def _provide(self, key, company):
@@ -423,7 +501,10 @@ class FinanceCommand(models.Model):
         while command := command.corrected_from_id:
             chain |= command
         chain.write({"correlation_id": correlation_id})
-        chain.message_id.write({"correlation_id": correlation_id})
+        # A message of many commands belongs to many cases, and stays its own.
+        chain.message_id.filtered(lambda message: message.command_count == 1).write(
+            {"correlation_id": correlation_id}
+        )
         chain._exceptions().write({"correlation_id": correlation_id})
 
     def _first_command(self):
@@ -432,6 +513,14 @@ class FinanceCommand(models.Model):
         while command.corrected_from_id:
             command = command.corrected_from_id
         return command
+
+
+def _business_key(vals):
+    """Return the business key of a new command, None if it is not understood."""
+    try:
+        return business_key(parse_command(vals["type"], vals["data"]))
+    except (ContractError, KeyError):
+        return None
 
 
 def _amount(text):

@@ -1,26 +1,23 @@
 import base64
 import contextlib
-import hashlib
 import json
-import logging
 import time
-import uuid
 
-from psycopg2.errors import SerializationFailure, UniqueViolation
-from psycopg2.extras import Json
+from psycopg2.errors import SerializationFailure
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ...contracts import ContractError
-from ...signing import mask_headers
+from ...signing import SecretBoxError
 from .. import clock, constants
 from ..access import require_group
+from . import receiving
+from .processing import Processor
+from .wakeup import WAKER
 
-_logger = logging.getLogger(__name__)
-
-# A transaction that lost a race is simply run again.
-MAX_TRIES = 5
+# Exceptions that say that a message could not be processed.
+OWN_CODES = ("D-SCHEMA", "D-VERSION", "T-INTERNAL", "C-IDEMP-MISUSE")
 
 
 class FinanceMessage(models.Model):
@@ -47,27 +44,59 @@ class FinanceMessage(models.Model):
             ("received", "Received"),
             ("processed", "Processed"),
             ("failed", "Failed"),
+            ("set_aside", "Set Aside"),
         ],
         required=True,
         readonly=True,
+        help="Set aside is what came with the id of another message: nothing is done "
+        "with it unless a person says so.",
+    )
+    read_at = fields.Datetime(
+        string="Understood", readonly=True, help="When its commands were made."
     )
     processed_at = fields.Datetime(readonly=True)
-    body = fields.Binary(attachment=False, readonly=True)
+    body = fields.Binary(
+        attachment=False,
+        readonly=True,
+        help="As it is kept; of an encrypted message nobody can read it.",
+    )
+    encrypted = fields.Boolean(readonly=True)
+    content = fields.Binary(string="As It Came", compute="_compute_content")
+    content_hidden = fields.Boolean(compute="_compute_content_hidden")
     body_text = fields.Text(string="Content", compute="_compute_body_text")
-    body_name = fields.Char(compute="_compute_body_text")
+    body_name = fields.Char(compute="_compute_body_name")
     size = fields.Integer(string="Bytes", readonly=True, aggregator=False)
     sha256 = fields.Char(string="SHA-256", readonly=True)
+    fingerprint = fields.Char(
+        readonly=True,
+        help="Digest of what makes two messages of one id the same, where that is not "
+        "all of the content.",
+    )
     content_type = fields.Char(readonly=True)
     headers = fields.Json(string="Headers (raw)", readonly=True)
     headers_text = fields.Text(string="Headers", compute="_compute_headers_text")
     remote_addr = fields.Char(string="From", readonly=True)
     verified_by = fields.Char(readonly=True, help="How the sender was recognised.")
     correlation_id = fields.Char(readonly=True)
+    conflict_id = fields.Many2one(
+        "finance.message",
+        string="Same ID As",
+        readonly=True,
+        index="btree_not_null",
+        help="The message that came first with this id and other content.",
+    )
     attempt_count = fields.Integer(string="Tries", readonly=True)
     next_attempt_at = fields.Datetime(readonly=True)
+    started_at = fields.Datetime(readonly=True)
+    crash_count = fields.Integer(
+        readonly=True, help="How often the server ended while it read this message."
+    )
     error_code = fields.Char(readonly=True)
     error = fields.Text(string="Cause", readonly=True)
     command_ids = fields.One2many("finance.command", "message_id", "Commands")
+    command_count = fields.Integer(readonly=True)
+    outcome = fields.Char(compute="_compute_outcome")
+    reply = fields.Char(string="Answered", compute="_compute_reply")
     duplicate_ids = fields.Many2many(
         "finance.message.duplicate",
         string="Further Arrivals",
@@ -77,6 +106,9 @@ class FinanceMessage(models.Model):
 
     _external_id_unique = models.UniqueIndex("(connector_id, external_id)")
     _waiting_idx = models.Index("(id) WHERE state = 'received'")
+    _unread_idx = models.Index(
+        "(connector_id, id) WHERE state = 'received' AND read_at IS NULL"
+    )
     _correlation_idx = models.Index("(correlation_id)")
     _state_idx = models.Index("(state, id DESC)")
     # Whose content is still kept, for the purge.
@@ -84,15 +116,46 @@ class FinanceMessage(models.Model):
 
     # === COMPUTES === #
 
-    @api.depends("body", "external_id")
+    @api.depends("body", "encrypted")
+    @api.depends_context("uid")
+    def _compute_content(self):
+        for message in self:
+            message.content = False
+            if not message.content_hidden:
+                with contextlib.suppress(SecretBoxError):
+                    message.content = base64.b64encode(message._raw())
+
+    @api.depends("encrypted")
+    @api.depends_context("uid")
+    def _compute_content_hidden(self):
+        may_see = self.env.su or self.env.user.has_group(constants.GROUP_CONFIDENTIAL)
+        for message in self:
+            message.content_hidden = message.encrypted and not may_see
+
+    @api.depends("body", "encrypted")
+    @api.depends_context("uid")
     def _compute_body_text(self):
-        for message in self.with_context(bin_size=False):
-            raw = base64.b64decode(message.body or b"")
-            text = raw.decode("utf-8", "replace")
+        for message in self:
+            try:
+                text = message._raw().decode("utf-8", "replace")
+            except SecretBoxError as error:
+                message.body_text = str(error)
+                continue
             # What is no JSON is shown as it is.
             with contextlib.suppress(ValueError, RecursionError):
-                text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+                value = json.loads(text)
+                if message.content_hidden:
+                    value = _masked(value)
+                text = json.dumps(value, indent=2, ensure_ascii=False)
+                message.body_text = text[: constants.PREVIEW_CHARS]
+                continue
+            if message.content_hidden:
+                text = self.env._("This content is encrypted, and hidden from you.")
             message.body_text = text[: constants.PREVIEW_CHARS]
+
+    @api.depends("external_id")
+    def _compute_body_name(self):
+        for message in self:
             message.body_name = f"message-{message.id}.bin"
 
     @api.depends("headers")
@@ -102,9 +165,55 @@ class FinanceMessage(models.Model):
                 f"{name}: {value}" for name, value in (message.headers or {}).items()
             )
 
+    @api.depends("command_ids.state", "command_ids.title", "state", "error")
+    def _compute_outcome(self):
+        labels = dict(
+            self.env["finance.command"]
+            ._fields["state"]
+            ._description_selection(self.env)
+        )
+        for message in self:
+            commands = message.command_ids.filtered(
+                lambda command: command.state != "superseded"
+            )
+            if message.state in ("failed", "set_aside"):
+                message.outcome = (message.error or "").partition("\n")[0]
+            elif len(commands) == 1:
+                state = labels[commands.state]
+                message.outcome = f"{commands.title}: {state}"
+            elif commands:
+                counts = {}
+                for command in commands:
+                    counts[command.state] = counts.get(command.state, 0) + 1
+                message.outcome = ", ".join(
+                    f"{number} × {labels[state]}" for state, number in counts.items()
+                )
+            elif message.state == "processed":
+                message.outcome = self.env._("There was nothing to do in it")
+            else:
+                message.outcome = False
+
+    @api.depends("state", "connector_id")
+    def _compute_reply(self):
+        for message in self:
+            if message.conflict_id:
+                message.reply = self.env._(
+                    "409, the id was used before; from the %s. time on as if accepted",
+                    constants.CONFLICT_REFUSALS + 1,
+                )
+                continue
+            connector = message.connector_id.sudo()
+            reply = connector._inbound_replies().accepted
+            if not reply:
+                adapter, _options = connector._format_of(message.headers or {})
+                reply = adapter.reply
+            status = reply.status if reply else 202
+            text = reply.body.decode("utf-8", "replace") if reply else ""
+            message.reply = f"{status} {text}".strip()
+
     def _compute_duplicate_count(self):
         groups = self.env["finance.message.duplicate"]._read_group(
-            [("message_ref", "in", self.ids)], ["message_ref"], ["__count"]
+            [("message_ref", "in", self.ids)], ["message_ref"], ["number:sum"]
         )
         counts = dict(groups)
         for message in self:
@@ -126,15 +235,35 @@ class FinanceMessage(models.Model):
     # === ACTIONS === #
 
     def action_retry(self):
-        """Have failed messages processed again."""
+        """Have messages processed again that came to nothing.
+
+        Failed ones, those that were set aside, and those of which all was ignored:
+        the hub may have learned meanwhile what to do with them. What a command of a
+        message still needs is tried again with the command.
+        """
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
-        messages = self.filtered(lambda message: message.state == "failed")
-        if not messages:
-            raise UserError(self.env._("Only failed messages can be tried again."))
-        messages.sudo().write(
-            {"state": "received", "attempt_count": 0, "next_attempt_at": False}
+        messages = self.sudo().filtered(lambda message: message._is_repeatable())
+        stuck = self.sudo().command_ids.filtered(
+            lambda command: command.state in constants.RETRYABLE
         )
+        if not messages and not stuck:
+            raise UserError(
+                self.env._(
+                    "Only what failed, was set aside or ignored can be processed "
+                    "again; nothing is booked twice."
+                )
+            )
+        if messages.filtered(lambda message: message.size and not message.body):
+            raise UserError(
+                self.env._(
+                    "The content was removed after its retention time. It stands in "
+                    "the archive."
+                )
+            )
+        messages.command_ids.write({"state": "superseded"})
+        messages._start_again()
+        stuck._resubmit()
         self._wake_after_commit()
         return True
 
@@ -145,116 +274,151 @@ class FinanceMessage(models.Model):
             self.correlation_id, self.external_id
         )
 
+    def action_open_conflict(self):
+        """Open the message that came first with this id."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "res_id": self.conflict_id.id,
+            "views": [(False, "form")],
+        }
+
+    # === CONTENT === #
+
+    def _raw(self):
+        """Return the content as it came.
+
+        :return: bytes; empty when it was removed after its retention time
+        :raise signing.SecretBoxError: when it can't be decrypted
+        """
+        self.ensure_one()
+        kept = self.with_context(bin_size=False).sudo().body
+        return receiving.raw_body(kept, encrypted=self.encrypted) if kept else b""
+
+    def _is_repeatable(self):
+        """Return whether a message can be understood anew without doing harm."""
+        self.ensure_one()
+        if self.state in ("failed", "set_aside"):
+            return True
+        states = set(self.command_ids.mapped("state")) - {"superseded"}
+        return (
+            self.state == "processed"
+            and states <= {"ignored"}
+            # What was ignored as a repetition would be so again.
+            and not self.command_ids.filtered("business_key")
+        )
+
+    def _start_again(self):
+        self.write(
+            {
+                "state": "received",
+                "read_at": False,
+                "attempt_count": 0,
+                "crash_count": 0,
+                "started_at": False,
+                "next_attempt_at": False,
+            }
+        )
+
     # === RECEIVING === #
 
     @api.model
-    def _receive(self, connector, external_id, body, headers, remote_addr, verified_by):
+    def _receive(
+        self,
+        connector,
+        external_id,
+        body,
+        headers,
+        remote_addr,
+        verified_by,
+        fingerprint=None,
+    ):
         """Store a verified message, unless the hub has it already.
 
         Beneath the ORM, as this is on the way of every call from outside.
 
-        :param connector: ``finance.connector`` record
+        :param connector: ``finance.connector`` record, or what its ``_inbound_gate``
+            gives
         :param str external_id: the sender's id of the message
         :param bytes body: as it came
         :param headers: mapping of the request's headers
-        :return: ``"new"``, ``"duplicate"``, or ``"conflict"`` when the same id came
-            before with another body
+        :param bytes fingerprint: what makes two messages of one id the same
+        :return: ``"new"``, ``"duplicate"``, ``"conflict"`` when the same id came before
+            with other content, or ``"kept"`` when that was refused often enough: it is
+            set aside, and the sender may stop
+        :raise psycopg2.errors.SerializationFailure: see :func:`.receiving.store`
         """
-        digest = hashlib.sha256(body).hexdigest()
-        known = self._find_known(connector, external_id)
+        arrival = receiving.Arrival(
+            connector.id,
+            connector.company_id.id
+            if isinstance(connector, models.BaseModel)
+            else connector.company_id,
+            connector.encrypt_bodies,
+            external_id,
+            body,
+            headers,
+            remote_addr,
+            verified_by,
+            body if fingerprint is None else fingerprint,
+        )
+        fresh, known, same = receiving.store(self.env.cr, arrival)
+        if fresh:
+            self._wake_soon()
+            return "new"
         if known is None:
-            if self._insert(
-                connector, external_id, body, digest, headers, remote_addr, verified_by
-            ):
-                self._wake_after_commit()
-                return "new"
-            # Inserted by another call in the same moment.
-            known = self._find_known(connector, external_id)
-        message_id, known_digest = known
-        if known_digest != digest:
-            self._report_conflict(connector, message_id, external_id, digest, known)
-            return "conflict"
-        self.env.cr.execute(
-            """
-            INSERT INTO finance_message_duplicate (
-                message_ref, company_id, received_at, remote_addr
-            ) VALUES (%s, %s, %s, %s)
-            """,
-            [message_id, connector.company_id.id, clock.naive_now(), remote_addr],
-        )
-        return "duplicate"
+            # Not seen, and yet in the way: another call is just storing it.
+            raise SerializationFailure
+        return "duplicate" if same else self._set_aside(arrival, known)
 
     @api.model
-    def _find_known(self, connector, external_id):
-        """Return (id, SHA-256) of the message of an external id, or None."""
-        self.env.cr.execute(
-            """
-            SELECT id, sha256 FROM finance_message
-             WHERE connector_id = %s AND external_id = %s
-            """,
-            [connector.id, external_id],
-        )
-        return self.env.cr.fetchone()
+    def _set_aside(self, arrival, known_id):
+        """Keep a message apart that has the id of another one.
 
-    @api.model
-    def _insert(
-        self, connector, external_id, body, digest, headers, remote_addr, verified_by
-    ):
-        """Insert a message; return whether it was new.
-
-        Under REPEATABLE READ a row that was committed since this transaction began
-        is a serialization failure, upon which Odoo runs the request again; that is
-        the ordinary course of a race and not worth an error in the log.
+        :return: see :meth:`_receive`
         """
-        self.env.cr.execute(
-            """
-            INSERT INTO finance_message (
-                connector_id, company_id, external_id, received_at, state, body, size,
-                sha256, content_type, headers, remote_addr, verified_by,
-                correlation_id, attempt_count
-            ) VALUES (
-                %s, %s, %s, %s, 'received', %s, %s, %s, %s, %s, %s, %s, %s, 0
-            )
-            ON CONFLICT (connector_id, external_id) DO NOTHING
-            RETURNING id
-            """,
-            [
-                connector.id,
-                connector.company_id.id,
-                external_id,
-                clock.naive_now(),
-                base64.b64encode(body),
-                len(body),
-                digest,
-                _clean(headers.get("Content-Type")),
-                Json({_clean(k): _clean(v) for k, v in mask_headers(headers).items()}),
-                remote_addr,
-                verified_by,
-                str(uuid.uuid4()),
-            ],
-            log_exceptions=False,
+        digest = receiving.digest_of(arrival)
+        apart = arrival._replace(external_id=f"{arrival.external_id}~{digest[:16]}")
+        fresh, again, _same = receiving.store(
+            self.env.cr, apart, state="set_aside", conflict_id=known_id
         )
-        return self.env.cr.fetchone() is not None
-
-    @api.model
-    def _report_conflict(self, connector, message_id, external_id, digest, known):
+        message = self.browse(fresh or again)
+        if fresh:
+            message.invalidate_recordset(flush=False)
+            message.error_code = "C-IDEMP-MISUSE"
+            message.error = self.env._(
+                "Its id was used before for other content. Compare the two; if this "
+                "one is meant, process it."
+            )
+        connector = message.connector_id
         self.env["finance.exception"]._open(
             "C-IDEMP-MISUSE",
             company=connector.company_id,
-            record=self.browse(message_id),
+            record=message,
             connector=connector,
-            fingerprint=f"message:{message_id}",
+            fingerprint=f"message:{message.id}",
             summary=self.env._(
                 "%(connector)s used the message id %(id)s for two different messages",
                 connector=connector.name,
-                id=external_id,
+                id=arrival.external_id,
             ),
             cause=self.env._(
-                "The second one was refused (SHA-256 %(new)s, the first was %(old)s).",
-                new=digest,
-                old=known[1],
+                "The second one was refused and set aside (SHA-256 %(new)s, the first "
+                "was %(old)s). Compare the two. If the second one is meant, open it "
+                "and process it.",
+                new=message.sha256,
+                old=self.browse(known_id).sha256,
             ),
         )
+        arrivals = 1 + message.duplicate_count
+        return "conflict" if arrivals <= constants.CONFLICT_REFUSALS else "kept"
+
+    @api.model
+    def _wake_soon(self):
+        """Have the job made soon after this transaction was committed."""
+        database = self.env.cr.dbname
+        self.env.cr.postcommit.add(lambda: WAKER.request(database))
 
     # === WAKING === #
 
@@ -270,163 +434,127 @@ class FinanceMessage(models.Model):
 
     @api.model
     def _job_process(self):
-        """Process what was received, each message in a transaction of its own."""
-        started = time.monotonic()
-        done = 0
-        while time.monotonic() - started < constants.PROCESS_BUDGET.total_seconds():
-            if not self._process_next():
-                return self.env._("%s messages processed", done)
-            done += 1
+        """Process what was received, see :mod:`.processing`."""
+        processor = Processor(self.env.registry)
+        more = processor.run(constants.PROCESS_BUDGET.total_seconds())
+        if not more:
+            return self.env._("%s commands processed", processor.done)
         self._wake()
-        return self.env._("%s messages processed, more are waiting", done)
+        return self.env._("%s commands processed, more are waiting", processor.done)
 
     @api.model
     def _cron_sweep(self):
-        """Find messages that no job was made for, see finance.delivery."""
-        self.env.cr.execute(
-            """
-            SELECT EXISTS (
-                SELECT 1 FROM finance_message
-                 WHERE state = 'received'
-                   AND (next_attempt_at IS NULL OR next_attempt_at <= %s)
-            )
-            """,
-            [clock.naive_now()],
-        )
-        if self.env.cr.fetchone()[0]:
+        """Find messages that no job was made for, and fold duplicates away."""
+        if Processor(self.env.registry).has_work(self.env.cr):
             self._wake()
-
-    # === PROCESSING === #
+        self.env["finance.message.duplicate"]._fold()
 
     @api.model
     def _process_next(self):
-        """Process one message, whatever comes of it.
+        """Work once on everything that can be worked on; return whether anything was.
 
-        The message is marked in the very transaction that does what it says.
-
-        :return: whether there was one
+        In transactions of its own, see :mod:`.processing`.
         """
-        registry = self.env.registry
-        for attempt in range(1, MAX_TRIES + 1):
-            message_id = None
-            try:
-                with registry.cursor() as cr:
-                    message_id = self._lock_next(cr)
-                    if message_id is None:
-                        return False
-                    env = api.Environment(cr, SUPERUSER_ID, {})
-                    env["finance.message"].browse(message_id)._process()
-                    # Now, so that what the end of the transaction finds is caught.
-                    cr.flush()
-                return True
-            except (SerializationFailure, UniqueViolation) as error:
-                # Lost a race; run again, it sees the winner's work. Unless it
-                # isn't a race.
-                if attempt == MAX_TRIES:
-                    if message_id is None:
-                        raise
-                    self._postpone(message_id, error)
-                    return True
-            except Exception as error:
-                if message_id is None:
-                    # No message is to blame: the job fails, and the sweep goes on.
-                    raise
-                _logger.exception("finance_hub: message %s failed", message_id)
-                self._postpone(message_id, error)
-                return True
-        return True
+        return Processor(self.env.registry).round()
 
-    @api.model
-    def _lock_next(self, cr):
-        cr.execute(
-            """
-            SELECT id FROM finance_message
-             WHERE state = 'received'
-               AND (next_attempt_at IS NULL OR next_attempt_at <= %s)
-             ORDER BY id LIMIT 1
-               FOR UPDATE SKIP LOCKED
-            """,
-            [clock.naive_now()],
-        )
-        row = cr.fetchone()
-        return row and row[0]
+    # === PROCESSING === #
 
-    @api.model
-    def _postpone(self, message_id, error):
-        """Try an unexpected failure again later; after the last try, ask a person."""
-        with self.env.registry.cursor() as cr:
-            message = api.Environment(cr, SUPERUSER_ID, {})["finance.message"].browse(
-                message_id
+    def _understand(self):
+        """Return the values of the commands of the message.
+
+        :return: list of dictionaries
+        :raise ContractError: when its content is not understood
+        :raise signing.SecretBoxError: when it can't be decrypted
+        """
+        self.ensure_one()
+        headers = self.headers or {}
+        adapter, options = self.connector_id._format_of(headers)
+        return [
+            {
+                "message_id": self.id,
+                "position": position,
+                "type": command.type,
+                "data": command.data,
+                "occurred_at": command.occurred_at and clock.naive(command.occurred_at),
+                "causation_id": command.external_id or self.external_id,
+                "correlation_id": self.correlation_id,
+                "state": "ignored" if command.ignored else "received",
+                "error": command.ignored,
+            }
+            for position, command in enumerate(
+                adapter.parse(headers, self._raw(), options)
             )
-            attempts = message.attempt_count + 1
-            if attempts >= constants.PROCESS_MAX_ATTEMPTS:
-                message._fail("T-INTERNAL", f"{type(error).__name__}: {error}")
-                message.attempt_count = attempts
-                return
-            due = clock.now() + constants.PROCESS_BACKOFF * 2 ** (attempts - 1)
-            message.write(
+        ]
+
+    def _read(self, seconds=float("inf")):
+        """Make the commands of messages, all in this transaction.
+
+        :param seconds: after which no more messages are begun; one always is
+        :return: the messages that are done with
+        """
+        deadline = time.monotonic() + seconds
+        now = clock.naive_now()
+        values, counts, done = [], {}, self.browse()
+        for message in self:
+            if done and time.monotonic() > deadline:
+                break
+            done |= message
+            try:
+                commands = message._understand()
+            except ContractError as error:
+                message._fail(error.code, error.describe())
+                continue
+            values += commands
+            open_ = any(command["state"] == "received" for command in commands)
+            counts.setdefault((len(commands), open_), []).append(message.id)
+        self.env["finance.command"].create(values)
+        understood = self.browse()
+        for (count, open_), ids in counts.items():
+            messages = self.browse(ids)
+            understood |= messages
+            messages.write(
                 {
-                    "attempt_count": attempts,
-                    "next_attempt_at": clock.naive(due),
-                    "error": f"{type(error).__name__}: {error}",
+                    "state": "received" if open_ else "processed",
+                    "read_at": now,
+                    "processed_at": False if open_ else now,
+                    "command_count": count,
+                    "error": False,
+                    "error_code": False,
                 }
             )
-            message._wake(eta=due)
+        understood._resolve_own()
+        return done
 
-    def _process(self):
-        """Turn the message into commands and apply them."""
-        self.ensure_one()
-        if not self.command_ids:
-            try:
-                self._parse()
-            except ContractError as error:
-                self._fail(error.code, error.describe())
-                return
-        for command in self.command_ids.filtered(lambda c: c.state == "received"):
-            command._apply()
-        self.write(
-            {
-                "state": "processed",
-                "processed_at": clock.naive_now(),
-                "error": False,
-                "error_code": False,
-            }
-        )
-        # Only those that said it could not be processed.
+    def _resolve_own(self):
+        """Close the exceptions that said the messages could not be processed."""
         self.env["finance.exception"].search(
             [
                 ("res_model", "=", self._name),
-                ("res_id", "=", self.id),
-                ("code", "in", ("D-SCHEMA", "D-VERSION", "T-INTERNAL")),
+                ("res_id", "in", self.ids),
+                ("code", "in", OWN_CODES),
                 ("is_open", "=", True),
             ]
         )._resolve(self.env._("Processed"))
 
-    def _parse(self):
-        """Make the commands of the message.
-
-        :raise ContractError: when its content is not understood
-        """
-        adapter, options = self.connector_id._format_of(self.headers or {})
-        raw = base64.b64decode(self.with_context(bin_size=False).body or b"")
-        parsed = adapter.parse(self.headers or {}, raw, options)
-        self.env["finance.command"].create(
-            [
-                {
-                    "message_id": self.id,
-                    "position": position,
-                    "type": command.type,
-                    "data": command.data,
-                    "occurred_at": command.occurred_at
-                    and clock.naive(command.occurred_at),
-                    "causation_id": command.external_id or self.external_id,
-                    "correlation_id": self.correlation_id,
-                    "state": "ignored" if command.ignored else "received",
-                    "error": command.ignored,
-                }
-                for position, command in enumerate(parsed)
-            ]
+    def _postpone(self, error):
+        """Read an unexpected failure again later; after the last try, ask a person."""
+        self.ensure_one()
+        cause = f"{type(error).__name__}: {error}"
+        attempts = self.attempt_count + 1
+        if attempts >= constants.PROCESS_MAX_ATTEMPTS:
+            self._fail("T-INTERNAL", cause)
+            self.attempt_count = attempts
+            return
+        due = clock.now() + constants.PROCESS_BACKOFF * 2 ** (attempts - 1)
+        self.write(
+            {
+                "attempt_count": attempts,
+                "next_attempt_at": clock.naive(due),
+                "started_at": False,
+                "error": cause,
+            }
         )
+        self._wake(eta=due)
 
     def _fail(self, code, cause):
         """Mark the message failed and hand it to a person."""
@@ -454,6 +582,10 @@ class FinanceMessage(models.Model):
         )
 
 
-def _clean(text):
-    """Return a header's text without NUL, which PostgreSQL can't store."""
-    return text and text.replace("\0", "\ufffd")
+def _masked(value):
+    """Return JSON with its shape, and nothing of what it says."""
+    if isinstance(value, dict):
+        return {name: _masked(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_masked(child) for child in value]
+    return value if value is None or isinstance(value, bool) else "****"

@@ -1,9 +1,7 @@
 from werkzeug.exceptions import RequestEntityTooLarge, abort
 
-from odoo import models
+from odoo import SUPERUSER_ID, models
 from odoo.http import request
-
-from ...contracts import problem
 
 
 class IrHttp(models.AbstractModel):
@@ -11,16 +9,21 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _pre_dispatch(cls, rule, args):
-        """Keep the raw body of routes that ask for it by ``raw_body=True``.
+        """Keep the raw body of routes that ask for it by ``raw_body=(limit, refuse)``.
 
         Odoo parses forms before it calls a controller, which empties the stream; a
         signature is over the bytes, whatever their content type says they are.
+        ``limit(env, args)`` is the largest body in bytes, no more than that is read,
+        and ``refuse(env, args, limit)`` answers a larger one.
         """
         super()._pre_dispatch(rule, args)
-        if not rule.endpoint.routing.get("raw_body"):
+        raw_body = rule.endpoint.routing.get("raw_body")
+        if not raw_body:
             return
+        limit_of, refuse = raw_body
+        env = request.env(user=SUPERUSER_ID, su=True)
         httprequest = request.httprequest
-        limit = httprequest.max_content_length
+        limit = limit_of(env, args)
         # A body without a length is cut off at the limit, so one byte more tells
         # whether there was more.
         httprequest.max_content_length = limit + 1
@@ -29,18 +32,4 @@ class IrHttp(models.AbstractModel):
         except RequestEntityTooLarge:
             too_large = True
         if too_large:
-            abort(_too_large(limit))
-
-
-def _too_large(limit):
-    body = problem(
-        413,
-        "D-SCHEMA",
-        "Too large",
-        f"A message may have {limit} bytes at most.",
-        retryable=False,
-        correlation_id=None,
-    )
-    return request.make_json_response(
-        body, headers=[("Content-Type", "application/problem+json")], status=413
-    )
+            abort(refuse(env, args, limit))

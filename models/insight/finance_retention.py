@@ -405,6 +405,9 @@ class FinanceRetention(models.Model):
         company = self.env["res.company"].browse(company_id)
         while free:
             gone = self.env["finance.archive"]._store(walk.name, company, free, moments)
+            self.env["finance.audit.entry"]._note(
+                "retention.purge", rule, company=company, facts={"removed": len(gone)}
+            )
             self._delete(walk, gone)
             rule.write(
                 {

@@ -1,5 +1,9 @@
 """What a handler says when it does not apply a command."""
 
+#: What a handler returns that has done a part of much work, and is to be called again
+#: in another transaction, so that none takes too long. What it did stays.
+MORE = object()
+
 
 class CommandError(Exception):
     """A command that can't be applied as it is; a person decides.

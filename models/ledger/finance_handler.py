@@ -10,7 +10,9 @@ class FinanceHandler(models.AbstractModel):
     file with a ``_handle(command, content)``: ``command`` is the ``finance.command``,
     whose result the handler sets, ``content`` the contract model that its data fits.
     It runs in the company of the command, inside a savepoint: raising
-    :class:`CommandError` undoes what it did and hands the command to a person.
+    :class:`CommandError` undoes what it did and hands the command to a person;
+    returning ``MORE`` keeps it and has the handler called again, in a transaction of
+    its own.
     """
 
     _name = "finance.handler"

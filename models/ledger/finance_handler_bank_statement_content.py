@@ -4,7 +4,7 @@ from odoo import models
 
 from .. import clock, constants
 from .account_journal import sanitized
-from .errors import CommandError, CommandWaits
+from .errors import MORE, CommandError, CommandWaits
 from .statement_matching import MANUAL, Entry, amount_text, content_key, match
 
 JOURNAL_TYPES = ("bank", "cash", "credit")
@@ -29,10 +29,14 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
     def _handle(self, command, content):
         """See finance.handler; ``content`` is contracts.BankStatementContent.
 
-        :raise CommandError: D-UNMAPPED, B-PERIOD-LOCKED
+        :return: ``MORE`` while entries are left for another transaction
+        :raise CommandError: D-UNMAPPED, D-OWNERSHIP, B-PERIOD-LOCKED
         """
         journal = self._journal_of(
             command, content.account, content.account_currency, content.to_date
+        )
+        self.env["finance.ownership"]._check(
+            command.connector_id, "bank_transactions", journal
         )
         journal._finance_lock_import()
         statement = self._statement(command, content, journal)
@@ -43,13 +47,22 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
             if line_id is None
         ]
         self._check_period(command.company_id, journal, new)
-        lines = self._create_lines(command, statement, new)
+        step, rest = (
+            new[: constants.STATEMENT_STEP],
+            new[constants.STATEMENT_STEP :],
+        )
+        lines = self._create_lines(command, statement, step)
+        statement.new_count += len(lines)
+        if lines and "finance.payout" in self.env:
+            self.env["finance.payout"]._match_statement_lines(lines)
+        if rest:
+            # Called again, it finds what is there already.
+            return MORE
         known = self.env["account.bank.statement.line"].browse(
             [line_id for line_id in repeated if line_id is not None]
         )
         claimed = self._claim(statement, content, repeated)
         self._into_books(statement, content, lines, claimed, known)
-        statement.new_count += len(lines)
         command.write({"res_model": statement._name, "res_id": statement.id})
         statement._check()
         statement._check_followers()
@@ -58,8 +71,7 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
                 journal, "booked", content.closing, self._closing_time(content), command
             )
         self.env["finance.awaited.statement"]._arrived(statement, content)
-        if lines and "finance.payout" in self.env:
-            self.env["finance.payout"]._match_statement_lines(lines)
+        return None
 
     # === THE JOURNAL === #
 
@@ -90,8 +102,8 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
                 "D-UNMAPPED",
                 self.env._(
                     "No bank journal of %(company)s has the account %(account)s. Enter "
-                    "the number as the bank account of its journal; what waits is "
-                    "imported then.",
+                    "the number as the bank account of its journal, or map it to the "
+                    "journal; what waits is imported then.",
                     company=command.company_id.name,
                     account=account,
                 ),
@@ -114,10 +126,10 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
 
     def _mapped_journal(self, command, account, day):
         """Return the journal that a steward mapped the account to, if any can."""
-        if "finance.mapping" not in self.env:
-            return self.env["account.journal"]
-        journal = self.env["finance.mapping"]._resolve(
-            command.connector_id, "journal", account, day
+        # Whether there is one or not, the account may get a journal of its own.
+        kind = self.env["finance.mapping.domain"]._named("journal")
+        journal = self.env["finance.mapping"]._resolve_or_empty(
+            command.connector_id, kind, account, day
         )
         other = sanitized(journal.bank_account_id.acc_number)
         if other and not _fits(sanitized(account), other):

@@ -22,7 +22,7 @@ class PostingRejected(CommandError):
 
     def report(self, command):
         self.keep(command)
-        super().report(command)
+        return super().report(command)
 
 
 class PostingUnmapped(CommandWaits):
@@ -276,9 +276,10 @@ class FinanceHandlerPostingRequest(models.AbstractModel):
 
         :raise CommandError: what Odoo itself says against it
         """
-        # The lines are complete: no tax or term line is to be added to them.
+        # The lines are complete: no tax or term line is to be added to them, and no
+        # cost centre to be merged with what a new line had before.
         moves = self.env["account.move"].with_context(
-            skip_invoice_sync=True, tracking_disable=True
+            skip_invoice_sync=True, skip_analytic_sync=True, tracking_disable=True
         )
         move = moves.create(
             {
@@ -292,7 +293,7 @@ class FinanceHandlerPostingRequest(models.AbstractModel):
             }
         )
         self._post(move, content)
-        return move.with_context(skip_invoice_sync=False, tracking_disable=False)
+        return move.with_env(self.env)
 
     def _post(self, move, content):
         try:

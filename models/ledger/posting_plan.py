@@ -415,10 +415,14 @@ class Plan:
                 if line.counterparty
                 else False
             ),
+            # What the sender says is complete: no cost centre by Odoo's own models,
+            # and below no tax of the account or the product.
+            "analytic_distribution": (
+                {str(self.of("cost_centre", line.cost_centre).id): 100.0}
+                if line.cost_centre
+                else False
+            ),
         }
-        if line.cost_centre:
-            centre = self.of("cost_centre", line.cost_centre)
-            values["analytic_distribution"] = {str(centre.id): 100.0}
         if line.product:
             values["product_id"] = self.of("product", line.product).id
         if line.quantity is not None:
@@ -430,9 +434,7 @@ class Plan:
         if line.tax:
             values.update(self._tax_values(line))
         else:
-            # Neither the taxes of the account nor those of the product: what the
-            # sender says is complete.
-            values["tax_ids"] = []
+            values["tax_ids"] = [(5, 0, 0)]
         return values
 
     def _tax_values(self, line):
@@ -441,7 +443,7 @@ class Plan:
         if part:
             return {
                 "tax_repartition_line_id": part.id,
-                "tax_ids": [],
+                "tax_ids": [(5, 0, 0)],
                 "tax_tag_ids": [(6, 0, part.tag_ids.ids)],
             }
         tags = tax.get_tax_tags(self.is_refund(line, tax), "base")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from .similarity import compact, plain, same_name, similar_name
 
+# The command by which parties come in.
+UPSERT = "counterparty.upsert"
 # Evidence and its weight. Two parties rarely share a registration, but a group may
 # share a bank account, and an accountant's e-mail address may stand with many.
 WEIGHTS = {

@@ -134,12 +134,8 @@ class FinanceMapping(models.Model):
     previous_id = fields.Many2one(
         "finance.mapping", string="Replaces", readonly=True, copy=False, index=True
     )
-    proposed_by_id = fields.Many2one(
-        "res.users", string="Proposed By", readonly=True, copy=False
-    )
-    approved_by_id = fields.Many2one(
-        "res.users", string="Approved By", readonly=True, copy=False
-    )
+    proposed_by_id = fields.Many2one("res.users", readonly=True, copy=False)
+    approved_by_id = fields.Many2one("res.users", readonly=True, copy=False)
     approved_at = fields.Datetime(readonly=True, copy=False)
     steward_id = fields.Many2one("res.users", compute="_compute_steward_id")
 
@@ -169,7 +165,11 @@ class FinanceMapping(models.Model):
     @api.depends("code", "target_name")
     def _compute_display_name(self):
         for mapping in self:
-            mapping.display_name = f"{mapping.code} → {mapping.target_name or '?'}"
+            mapping.display_name = (
+                f"{mapping.code} → {mapping.target_name or '?'}"
+                if mapping.code
+                else self.env._("New Mapping")
+            )
 
     @api.depends("res_id", "res_model")
     def _compute_target(self):
@@ -304,12 +304,6 @@ class FinanceMapping(models.Model):
         self.env.registry.clear_cache()
         return result
 
-    def copy_data(self, default=None):
-        return [
-            {**vals, "target_code": False} if "target_code" in vals else vals
-            for vals in super().copy_data(default)
-        ]
-
     @api.ondelete(at_uninstall=False)
     def _unlink_only_draft(self):
         if any(mapping.state != "draft" for mapping in self):
@@ -403,7 +397,7 @@ class FinanceMapping(models.Model):
                     "valid_from": max(
                         clock.now().date(), newest.valid_from or Date.min
                     ),
-                    "valid_to": False if newest.valid_to else newest.valid_to,
+                    "valid_to": False,
                     "is_temporary": False,
                     "version": newest.version + 1,
                     "previous_id": newest.id,

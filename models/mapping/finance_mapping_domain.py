@@ -55,7 +55,6 @@ class FinanceMappingDomain(models.Model):
     )
     steward_id = fields.Many2one(
         "res.users",
-        string="Steward",
         company_dependent=True,
         domain="[('share', '=', False)]",
         help="Answers for these codes in this company: approves mappings and is "

@@ -86,6 +86,13 @@ class FinanceOwnership(models.Model):
 
     # === COMPUTES === #
 
+    @api.depends("domain", "journal_id")
+    def _compute_display_name(self):
+        labels = dict(self._fields["domain"]._description_selection(self.env))
+        for ownership in self:
+            names = [labels.get(ownership.domain), ownership.journal_id.display_name]
+            ownership.display_name = ": ".join(filter(None, names))
+
     @api.depends("connector_id.name")
     def _compute_owner_name(self):
         for ownership in self:

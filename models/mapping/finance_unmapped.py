@@ -88,14 +88,7 @@ class FinanceUnmapped(models.Model):
         pending = self._pending_mappings()[:1]
         if pending:
             return pending._action_form(pending)
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Map"),
-            "res_model": "finance.map.wizard",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_unmapped_id": self.id},
-        }
+        return self.env["finance.map.wizard"].create({"unmapped_id": self.id})._open()
 
     def action_propose_equal(self):
         """Propose mappings for codes that exactly one record of Odoo has, too."""

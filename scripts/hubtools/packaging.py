@@ -38,7 +38,7 @@ _LEFT_OUT = (
 
 #: Optional parts of the wheel, ``pip install 'odoo-addon-finance_hub[amqp]'``: each
 #: with the packages it brings. ``whool`` knows only what the manifest says.
-_EXTRAS = {"amqp": ("pika>=1.3",)}
+_EXTRAS = {"amqp": ("pika>=1.3",), "jwt": ("PyJWT>=2.8",)}
 
 #: Lock file → what it is resolved from, and the lock files it stands beside.
 _LOCKS = {

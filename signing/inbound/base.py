@@ -38,27 +38,31 @@ class Call:
     :ivar headers: name to value, text or bytes; names are case-insensitive.
     :ivar body: the raw bytes, before any parsing.
     :ivar method: in capitals.
-    :ivar url: the absolute URL by which the hub is known to the sender.
+    :ivar url: the absolute URL by which the hub is known to the sender; may be given
+        as a function, which is called when somebody asks.
     :ivar peer: the address of whoever is connected to the server: the caller, or the
         reverse proxy before it.
     """
 
-    __slots__ = ("_fields", "body", "headers", "method", "peer", "url")
+    __slots__ = ("_url", "body", "headers", "method", "peer")
 
     def __init__(
         self,
         headers: Mapping,
         body: bytes,
         method: str = "POST",
-        url: str = "",
+        url: str | Callable[[], str] = "",
         peer: str | None = None,
     ):
         self.headers = headers
         self.body = body
         self.method = method
-        self.url = url
+        self._url = url
         self.peer = peer
-        self._fields: dict[str, Any] | None = None
+
+    @property
+    def url(self) -> str:
+        return self._url if isinstance(self._url, str) else self._url()
 
     def header(self, name: str, max_length: int = const.HEADER_MAX_LENGTH) -> str:
         """Return the value of a header.
@@ -67,8 +71,18 @@ class Call:
             latter also when it came twice with different values: which of them was
             signed is anybody's guess.
         """
-        values = self._all().get(name.lower())
-        if not values or not values[0].strip(" \t"):
+        if len(self.headers) > const.HEADERS_MAX_COUNT:
+            raise VerificationError(
+                "malformed_header",
+                f"The request has more than {const.HEADERS_MAX_COUNT} headers.",
+            )
+        wanted = name.lower()
+        values = {
+            _text(value).strip(" \t")
+            for key, value in self.headers.items()
+            if _text(key).lower() == wanted
+        }
+        if not any(values):
             raise VerificationError(
                 "missing_header",
                 f"The request has no {name} header. Check that the sender signs its "
@@ -80,31 +94,17 @@ class Call:
                 f"The header {name} was sent twice with different values. Send it "
                 "once.",
             )
-        value = values[0].strip(" \t")
+        (value,) = values
         if len(value) > max_length or not value.isascii():
             raise VerificationError(
                 "malformed_header", f"The header {name} is too long or not ASCII."
             )
         return value
 
-    def _all(self) -> dict[str, list[str]]:
-        if self._fields is None:
-            fields: dict[str, list[str]] = {}
-            if len(self.headers) > const.HEADERS_MAX_COUNT:
-                raise VerificationError(
-                    "malformed_header",
-                    f"The request has more than {const.HEADERS_MAX_COUNT} headers.",
-                )
-            for name, value in self.headers.items():
-                key, text = _text(name).lower(), _text(value)
-                values = fields.setdefault(key, [])
-                if text not in values:
-                    values.append(text)
-            self._fields = fields
-        return self._fields
-
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 

@@ -142,12 +142,20 @@ def test_statuses_on_the_way(action, execution):
     assert "amount" not in command.data
 
 
-def test_a_failure_is_a_return_unless_it_is_tried_again():
+def test_a_failure_takes_back_only_what_was_paid_out():
     details = {"cause": "insufficient_funds", "reason_code": "AM04"}
-    late = only(payment("failed", details={**details, "will_attempt_retry": False}))
-    assert late.data["outcome"] == "returned" and late.data["reason_code"] == "AM04"
-    soon = only(payment("failed", details={**details, "will_attempt_retry": True}))
-    assert soon.data["outcome"] == "failed"
+    data = only(payment("failed", details=details)).data
+    assert (data["outcome"], data["reason_code"]) == ("failed", "AM04")
+    late = only(payment("late_failure_settled", resource_metadata={}))
+    assert late.type == "payment.failed" and late.data["outcome"] == "returned"
+
+
+def test_the_moment_that_counts_can_be_chosen():
+    events = [payment("confirmed", 1), payment("paid_out", 2)]
+    assert [c.ignored is None for c in parsed(body(*events))] == [True, False]
+    confirmed, paid = parsed(body(*events), captured="paid_out")
+    assert confirmed.data["execution"] == "acknowledged"
+    assert paid.type == "payment.captured" and paid.data["amount"] == "1210.00"
 
 
 def test_other_ends():
@@ -235,7 +243,7 @@ def test_payouts():
     ("kind", "action"),
     [
         ("payments", "paid_out"),
-        ("payments", "late_failure_settled"),
+        ("payments", "chargeback_settled"),
         ("payments", "something_new"),
         ("refunds", "refund_settled"),
         ("payouts", "fx_rate_confirmed"),
@@ -311,7 +319,10 @@ def test_any_order_ends_in_the_same_state(order, repeated):
     assert final == {"execution": "captured", "dispute": "open"}
 
 
-@given(st.permutations([payment("confirmed", 1), payment("failed", 2)]))
+LATE = ("confirmed", "failed", "paid_out", "late_failure_settled")
+
+
+@given(st.permutations([payment(action, n) for n, action in enumerate(LATE, 1)]))
 def test_a_late_failure_takes_the_payment_back_in_any_order(events):
     assert fold(transitions(parsed(body(*events)))) == {"execution": "returned"}
 
@@ -319,7 +330,7 @@ def test_a_late_failure_takes_the_payment_back_in_any_order(events):
 @settings(max_examples=400)
 @given(
     mangled(BODIES),
-    st.sampled_from([{}, {"default_currency": "EUR", "organisation": "OR1"}]),
+    st.sampled_from([{}, {"default_currency": "EUR", "captured": "paid_out"}]),
 )
 def test_mangled_webhooks_are_refused_or_read(content, options):
     check_harmless(ADAPTER, content, options)

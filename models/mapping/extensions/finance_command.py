@@ -3,8 +3,8 @@ from odoo.exceptions import UserError
 
 from ... import constants
 from ...access import require_group
+from ..duplicates import UPSERT
 
-UPSERT = "counterparty.upsert"
 DUPLICATE = "D-DUPLICATE-PARTY"
 
 
@@ -23,18 +23,18 @@ class FinanceCommand(models.Model):
         self.ensure_one()
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
+        self._expect_undecided()
+        return self.env["finance.party.wizard"].create({"command_id": self.id})._open()
+
+    def _expect_undecided(self):
+        """Raise unless a person is to say who the counterparty is.
+
+        :raise UserError: when that was done
+        """
         if self.state != "failed" or self.error_code != DUPLICATE:
             raise UserError(
                 self.env._("There is no party to decide about, or it was decided.")
             )
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Link or Create"),
-            "res_model": "finance.party.wizard",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_command_id": self.id},
-        }
 
     def _handler(self):
         """Let checks know which command they are about."""
