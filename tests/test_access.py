@@ -29,6 +29,10 @@ MATRIX = {
     "finance.connector.usage": (READ, READ, READ, READ),
     "finance.command": (READ, READ, READ, READ),
     "finance.transaction": (READ, READ, READ, READ),
+    "finance.payout": (READ, READ, READ, READ),
+    "finance.payout.line": (READ, READ, READ, READ),
+    "finance.outcome.wizard": (ALL, NONE, NONE, NONE),
+    "finance.payout.wizard": (ALL, NONE, NONE, NONE),
     "finance.transition": (READ, READ, READ, READ),
     "finance.statement": (READ, READ, READ, READ),
     "finance.awaited.statement": (READ, READ, READ, READ),
@@ -182,8 +186,30 @@ ACTIONS = {
         "action_open_result": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
     },
-    "finance.transaction": {"action_open_trace": EVERY_ROLE},
+    "finance.transaction": {
+        "action_open_trace": EVERY_ROLE,
+        "action_open_entries": EVERY_ROLE,
+        "action_record_outcome": OPERATOR,
+    },
+    "finance.payout": {
+        "action_retry": OPERATOR,
+        "action_accept": OPERATOR,
+        "action_open_trace": EVERY_ROLE,
+        "action_open_lines": EVERY_ROLE,
+    },
+    "finance.payout.line": {},
+    "finance.outcome.wizard": {"action_confirm": OPERATOR},
+    "finance.payout.wizard": {"action_confirm": OPERATOR},
     "finance.transition": {},
+    "finance.statement": {
+        "action_open_lines": EVERY_ROLE,
+        "action_open_message": EVERY_ROLE,
+    },
+    "finance.awaited.statement": {
+        "action_stop_waiting": OPERATOR,
+        "action_open_message": EVERY_ROLE,
+    },
+    "finance.reported.balance": {"action_open_message": EVERY_ROLE},
     "finance.exception": {
         "action_retry": OPERATOR,
         "action_correct": OPERATOR,
@@ -333,6 +359,7 @@ class AccessCase(FinanceHubCommon):
         self.make_edge_rows()
         self.make_control_rows()
         self.make_master_data()
+        self.make_bank_rows()
         self.env["finance.replay"].create(
             {
                 "company_id": self.company.id,
@@ -405,6 +432,42 @@ class AccessCase(FinanceHubCommon):
             }
         )
 
+    def make_bank_rows(self):
+        """Make a statement, one that is awaited, and a balance."""
+        command = self.env["finance.command"].search([], limit=1)
+        origin = {"connector_id": self.shop.id, "command_id": command.id}
+        account = {"account": "1", "reference": "S1", "to_date": "2026-01-31"}
+        journal = {
+            "journal_id": self.journal.id,
+            "currency_id": self.company.currency_id.id,
+        }
+        self.env["finance.statement"].create(
+            {
+                **origin,
+                **account,
+                **journal,
+                "kind": "statement",
+                "from_date": "2026-01-31",
+            }
+        )
+        self.env["finance.awaited.statement"].create(
+            {
+                **origin,
+                **account,
+                "available_at": "2026-02-01 05:00:00",
+                "due_at": "2026-02-01 09:00:00",
+            }
+        )
+        self.env["finance.reported.balance"].create(
+            {
+                **origin,
+                **journal,
+                "kind": "booked",
+                "amount": 5.0,
+                "as_of": "2026-02-01 05:00:00",
+            }
+        )
+
     def make_edge_rows(self):
         """Make what the edge writes: a refused call, and a call of a limited one."""
         gate = self.env["finance.connector"]._inbound_gate("shop")._replace(rate=60)
@@ -447,8 +510,44 @@ class AccessCase(FinanceHubCommon):
             }
         )
 
+        self.env["finance.payout"].create(
+            {
+                "payout_ref": "po_access",
+                "connector_id": self.shop.id,
+                "journal_id": self.journal.id,
+                "currency_id": self.company.currency_id.id,
+                "released_at": attempts[0].started_at,
+                "complete": True,
+                "state": "incomplete",
+                "line_ids": [
+                    (
+                        0,
+                        0,
+                        {
+                            "connector_id": self.shop.id,
+                            "kind": "payment",
+                            "provider_ref": "unknown",
+                            "currency_id": self.company.currency_id.id,
+                        },
+                    )
+                ],
+            }
+        )
+
     def rows(self, model):
         """Return all rows of a model, as superuser."""
+        if model == "finance.outcome.wizard":
+            return self.env[model].create(
+                {
+                    "transaction_id": self.row("finance.transaction").id,
+                    "status": "failed",
+                    "reason": "Because",
+                }
+            )
+        if model == "finance.payout.wizard":
+            return self.env[model].create(
+                {"payout_id": self.row("finance.payout").id, "reason": "Because"}
+            )
         if model == "finance.correct.wizard":
             return self.env[model].create(
                 {
@@ -695,7 +794,9 @@ class TestAccess(AccessCase):
                     self.assertRaises(UserError),
                 ):
                     attempt()
-        self.assertEqual({name: self.contents(name) for name in models_}, before)
+        for name in models_:
+            with self.subTest(name):
+                self.assertEqual(self.contents(name), before[name])
 
     def contents(self, model):
         self.env.flush_all()

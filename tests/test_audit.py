@@ -389,6 +389,39 @@ class TestAuditEntries(AuditCase):
         entry = self.sole(mark, "role.change")
         self.assertEqual(entry.before, {"roles": ["Approver"]})
 
+    def test_settings(self):
+        """Switching the trail's own jobs off is in it, too."""
+        parameters = self.env["ir.config_parameter"]
+        mark = self.seen()
+        parameters.set_param(constants.KEEP_PARAMETER, "400")
+        entry = self.sole(mark, "config.change")
+        self.assertEqual(entry.label, constants.KEEP_PARAMETER)
+        self.assertEqual(entry.after, {"value": "400"})
+        mark = self.seen()
+        parameters.set_param(constants.KEEP_PARAMETER, "500")
+        entry = self.sole(mark, "config.change")
+        self.assertEqual(entry.before, {"value": "400"})
+        mark = self.seen()
+        parameters.set_param(constants.KEEP_PARAMETER, False)
+        entry = self.sole(mark, "config.change")
+        self.assertEqual(entry.before, {"value": "500"})
+        mark = self.seen()
+        parameters.set_param("web.something", "1")
+        parameters.set_param("finance_hub.purge_positions", "{}")
+        self.assertFalse(self.after(mark))
+        cron = self.env.ref("finance_hub.cron_audit_verify")
+        mark = self.seen()
+        cron.write({"active": False})
+        entry = self.sole(mark, "config.change")
+        self.assertEqual(
+            (entry.before, entry.after),
+            (
+                {"active": True},
+                {"active": False},
+            ),
+        )
+        self.assertIn("verify the audit trail", entry.label)
+
     def test_a_retention_run(self):
         rule = self.env["finance.retention"].create(
             {"kind": "attempt_failed", "days": 400, "company_id": self.company.id}

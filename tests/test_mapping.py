@@ -412,10 +412,10 @@ class TestMapping(MappingCase):
 
     # === IMPORT AND EXPORT === #
 
-    HEADER = ["connector_id", "domain_id", "code", "target_code", "valid_from"]
+    HEADER = ("connector_id", "domain_id", "code", "target_code", "valid_from")
 
     def load(self, rows, header=HEADER):
-        return self.mappings.with_user(self.operator).load(header, rows)
+        return self.mappings.with_user(self.operator).load(list(header), rows)
 
     def test_import(self):
         result = self.load(
@@ -450,7 +450,7 @@ class TestMapping(MappingCase):
     def test_export_can_be_imported(self):
         self.operator.group_ids |= self.env.ref("base.group_allow_export")
         mapping = self.draft(valid_from="2026-01-01")
-        exported = mapping.export_data(self.HEADER)["datas"]
+        exported = mapping.export_data(list(self.HEADER))["datas"]
         mapping.unlink()
         result = self.load([[str(cell or "") for cell in row] for row in exported])
         self.assertFalse(result["messages"])

@@ -297,6 +297,15 @@ class TestDisputes(BackCommon):
         )
         self.assertEqual(self.open_items(self.outstanding), [-17.0, 100.0])
 
+    def test_reversal_in_the_report_before_the_message(self):
+        self.capture(self.invoice)
+        self.dispute("open")
+        payout = self.release([self.line("dp_1", "100.00", kind="chargeback_reversal")])
+        self.assertEqual(payout.state, "incomplete")
+        self.dispute("won", at="2026-02-26")
+        self.assertEqual(payout.state, "released")
+        self.assertEqual(self.open_items(self.outstanding), [-100.0, 100.0, 100.0])
+
 
 @tagged("post_install", "-at_install")
 class TestFailures(BackCommon):
@@ -434,6 +443,25 @@ class TestFailures(BackCommon):
         self.assertIn("Do not send", exception.cause)
         self.capture(self.invoice)
         self.assertEqual(exception.state, "resolved")
+
+    def test_operator_records_what_happened(self):
+        self.status("unknown")
+        transaction = self.transaction("pay_1")
+        exception = transaction._open_doubt()
+        operator = self.users["operator"]
+        action = transaction.with_user(operator).action_record_outcome()
+        wizard = (
+            self.env["finance.outcome.wizard"]
+            .with_user(operator)
+            .with_context(**action["context"])
+            .create({"status": "failed", "reason": "Seen in the dashboard"})
+        )
+        wizard.action_confirm()
+        self.assertEqual(transaction.execution, "failed")
+        self.assertEqual(exception.state, "resolved")
+        logged = transaction.transition_ids.filtered("reason")
+        self.assertEqual(logged.user_id, operator)
+        self.assertEqual(logged.reason, "Seen in the dashboard")
 
     def test_outgoing_payment_that_a_bank_returns(self):
         payment = self.env["account.payment"].create(

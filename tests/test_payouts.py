@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo.tests import tagged
 
 from .test_payments_capture import PaymentsCommon
@@ -270,6 +272,47 @@ class TestPayouts(PayoutsCommon):
         self.assertEqual(payout.state, "released")
         self.assertEqual(self.balance(self.writeoffs), 1.0)
         self.assertEqual(self.open_items(self.outstanding), [97.0])
+
+    def test_booked_as_it_is(self):
+        """A person decides; what is unknown and what is missing has its account."""
+        self.connector.writeoff_account_id = self.writeoffs
+        self.capture(self.first)
+        payout = self.release(
+            [self.line("pay_1", "100.00", "2.00"), self.line("gone", "40.00", "1.00")],
+            net="136.50",
+        )
+        operator = self.users["operator"]
+        action = payout.with_user(operator).action_accept()
+        wizard = (
+            self.env["finance.payout.wizard"]
+            .with_user(operator)
+            .with_context(**action["context"])
+            .create({"reason": "Sold before the books began"})
+        )
+        wizard.action_confirm()
+        self.assertEqual(payout.state, "released")
+        self.assertEqual(self.balance(self.adjustments), -39.0)
+        self.assertEqual(self.balance(self.writeoffs), 0.5)
+        self.assertEqual(self.balance(self.fees), 2.0)
+        self.assertEqual(self.open_items(self.outstanding), [136.5])
+        self.assertFalse(self.exceptions("B-PAYOUT-MISMATCH"))
+        self.assertIn("Sold before", payout.message_ids[0].body)
+
+    def test_sweep_goes_on_and_says_nothing_twice(self):
+        payout = self.release([self.line("pay_1", "100.00", "2.00")])
+        exception = self.exceptions("B-PAYOUT-MISMATCH")
+        payout._advance()
+        # The capture did not see the report, nor the report the capture.
+        payouts = type(self.env["finance.payout"])
+        with patch.object(payouts, "_tell_waiting"):
+            self.capture(self.first)
+        self.assertEqual(payout.state, "incomplete")
+        with patch.object(type(self.env["ir.cron"]), "_commit_progress") as progress:
+            self.env["finance.payout"]._cron_resume()
+            self.assertEqual(payout.state, "released")
+            self.assertEqual(exception.occurrences, 1)
+            self.env["finance.payout"]._cron_resume()
+            self.assertEqual(progress.call_count, 1, "nothing is left to do")
 
     def test_line_of_another_amount(self):
         self.capture(self.first)

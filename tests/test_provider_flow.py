@@ -44,8 +44,9 @@ class TestProviderFlow(PaymentsCommon):
         self.process()
 
     def provider(self, adapter, **values):
+        type(self).counter += 1
         return self.make_connector(
-            f"{adapter}-{random.randrange(10**9)}",
+            f"{adapter}-{self.counter}",
             adapter=adapter,
             fee_account_id=self.fees.id,
             dispute_account_id=self.disputes.id,
@@ -114,6 +115,11 @@ class TestProviderFlow(PaymentsCommon):
                 (payment.payment_type, payment.amount) for payment in payments
             ),
             "states": set(commands.mapped("state")),
+            "faults": sorted(
+                f"{command.type}: {command.error}"
+                for command in commands
+                if command.state not in ("applied", "ignored")
+            ),
         }
 
     def test_stripe_books_once_in_any_order(self):
@@ -136,6 +142,7 @@ class TestProviderFlow(PaymentsCommon):
                 len(bodies),
             )
             states.append(self.state(connector, f"pi_s{seed}"))
+        self.assertEqual(states[0]["faults"], [])
         self.assertEqual(states[0]["execution"], "captured")
         self.assertEqual(states[0]["refund"], "partial")
         self.assertEqual(
@@ -187,6 +194,7 @@ class TestProviderFlow(PaymentsCommon):
                 ],
             )
             states.append(self.state(connector, f"psp_a{seed}"))
+        self.assertEqual(states[0]["faults"], [])
         self.assertEqual(states[0]["execution"], "captured")
         self.assertEqual(states[0]["refund"], "partial")
         self.assertEqual(
@@ -239,6 +247,7 @@ class TestProviderFlow(PaymentsCommon):
         webhook = {"events": [event], "meta": {"webhook_id": "WB1"}}
         self.deliver(connector, [webhook])
         state = self.state(connector, "PM_g1")
+        self.assertEqual(state["faults"], [])
         self.assertEqual((state["execution"], state["payments"]), ("unknown", []))
         # With the amount, it is booked.
         invoice = self.make_invoice(100.0)

@@ -9,3 +9,5 @@ from . import finance_reason_wizard
 from . import finance_try_wizard
 from . import finance_try_wizard_fault
 from . import finance_try_wizard_result
+from . import finance_outcome_wizard
+from . import finance_payout_wizard

@@ -5,5 +5,6 @@ from . import finance_audit_seal
 from . import finance_audited
 from . import audited_models
 from . import roles
+from . import settings
 from . import finance_subjects
 from . import finance_audit_hooks

@@ -158,7 +158,8 @@ class FinanceAuditEntry(models.Model):
     def write(self, vals):  # pylint: disable=method-required-super
         raise UserError(self.env._("An entry of the audit trail never changes."))
 
-    def unlink(self):  # pylint: disable=method-required-super
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
         raise UserError(self.env._("An entry of the audit trail is never deleted."))
 
     # === ACTIONS === #

@@ -45,7 +45,7 @@ class FinanceAuditKey(models.Model):
     _rec_name = "key_id"
     _log_access = False
 
-    key_id = fields.Char(string="Key", required=True, readonly=True)
+    key_id = fields.Char(required=True, readonly=True)
     public_key = fields.Char(required=True, readonly=True)
     made_at = fields.Datetime(required=True, readonly=True)
     # Ciphertext only; nobody reads it through the ORM but this module.

@@ -19,9 +19,7 @@ class FinanceAuditPosition(models.Model):
     _log_access = False
 
     # No link: the row stays when the entry is gone, and so tells of it.
-    entry_id = fields.Integer(
-        string="Entry", required=True, readonly=True, aggregator=False
-    )
+    entry_id = fields.Integer(required=True, readonly=True, aggregator=False)
     position = fields.Integer(readonly=True, aggregator=False)
     digest = fields.Char(string="SHA-256", required=True, readonly=True)
     mark = fields.Char(
@@ -45,5 +43,6 @@ class FinanceAuditPosition(models.Model):
     def write(self, vals):  # pylint: disable=method-required-super
         raise UserError(self.env._("A position of the audit chain never changes."))
 
-    def unlink(self):  # pylint: disable=method-required-super
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
         raise UserError(self.env._("A position of the audit chain is never deleted."))

@@ -37,6 +37,7 @@ SELECT_SEALS = f"""
       FROM finance_audit_seal s
       LEFT JOIN finance_audit_key k ON k.id = s.key_id
 """  # noqa: S608
+SELECT_LAST_SEAL = f"{SELECT_SEALS} ORDER BY s.number DESC LIMIT 1"
 INSERT_SEAL = """
     INSERT INTO finance_audit_seal (source, number, first_position, last_position,
                                     entry_count, entries_digest, previous_hash,
@@ -127,7 +128,8 @@ class FinanceAuditSeal(models.Model):
     def write(self, vals):  # pylint: disable=method-required-super
         raise UserError(self.env._("A seal never changes."))
 
-    def unlink(self):  # pylint: disable=method-required-super
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
         raise UserError(self.env._("A seal is never deleted."))
 
     # === ACTIONS === #
@@ -260,7 +262,7 @@ class FinanceAuditSeal(models.Model):
             return 0, []
         self.env["finance.audit.key"]._ensure()
         key, seed = self.env["finance.audit.key"]._current()
-        cr.execute(f"{SELECT_SEALS} ORDER BY s.number DESC LIMIT 1")
+        cr.execute(SELECT_LAST_SEAL)
         previous = next(iter(self._as_seals(cr.dictfetchall())), None)
         moment = clock.naive_now().replace(microsecond=0)
         seal = make_seal(

@@ -43,4 +43,6 @@ CREATE OR REPLACE TRIGGER {table}_guard_table
 def guard(cr, table):
     """Have the database refuse to change, delete or empty a table's rows."""
     cr.execute(GUARD)
-    cr.execute(TRIGGERS.format(table=table))
+    # The name of a table of this room.
+    triggers = TRIGGERS.format(table=table)
+    cr.execute(triggers)

@@ -48,7 +48,7 @@ def audited_fields(model, *, all_fields):
     for name, field in model._fields.items():
         if not field.store or name in constants.NOISE_FIELDS:
             continue
-        if field.type in ("one2many", "binary", "many2one_reference"):
+        if field.type in ("one2many", "binary"):
             continue
         if field.related and field.type != "many2one":
             continue

@@ -8,6 +8,7 @@ from . import finance_transition
 from . import finance_payout
 from . import finance_payout_booking
 from . import finance_payout_bank
+from . import finance_payout_resume
 from . import finance_payout_line
 from . import account_move
 from . import account_move_line

@@ -60,9 +60,7 @@ class FinanceExposure(models.Model):
     company_currency_id = fields.Many2one(
         related="company_id.currency_id", string="Company Currency"
     )
-    as_of = fields.Datetime(
-        string="As Of", required=True, readonly=True, help="When it was right."
-    )
+    as_of = fields.Datetime(required=True, readonly=True, help="When it was right.")
     version = fields.Char(readonly=True, help="As the other system counts them.")
     recorded_at = fields.Datetime(required=True, readonly=True)
     is_current = fields.Boolean(string="Current", readonly=True)

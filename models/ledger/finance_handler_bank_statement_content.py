@@ -30,10 +30,13 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
         """See finance.handler; ``content`` is contracts.BankStatementContent.
 
         :return: ``MORE`` while entries are left for another transaction
-        :raise CommandError: D-UNMAPPED, B-PERIOD-LOCKED
+        :raise CommandError: D-UNMAPPED, D-OWNERSHIP, B-PERIOD-LOCKED
         """
         journal = self._journal_of(
             command, content.account, content.account_currency, content.to_date
+        )
+        self.env["finance.ownership"]._check(
+            command.connector_id, "bank_transactions", journal
         )
         journal._finance_lock_import()
         statement = self._statement(command, content, journal)

@@ -22,7 +22,7 @@ class PostingRejected(CommandError):
 
     def report(self, command):
         self.keep(command)
-        super().report(command)
+        return super().report(command)
 
 
 class PostingUnmapped(CommandWaits):

@@ -21,7 +21,7 @@ class TaxMismatch(CommandError):
 
     def report(self, command):
         self.keep()
-        super().report(command)
+        return super().report(command)
 
 
 class FinanceHandlerTaxDetermination(models.AbstractModel):

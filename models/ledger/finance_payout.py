@@ -107,7 +107,7 @@ class FinancePayout(models.Model):
     )
     def _compute_totals(self):
         for payout in self:
-            totals = dict.fromkeys(("gross", "fees", "refunds", "others", "nets"), 0.0)
+            totals = dict.fromkeys(("gross", "fees", "refunds", "others", "nets"), 0)
             for line in payout.line_ids:
                 totals["nets"] += line.net
                 totals["fees"] += line.fee
@@ -119,7 +119,7 @@ class FinancePayout(models.Model):
                     totals["others"] += line.gross
                 else:
                     totals["refunds"] -= line.gross
-            rounded = payout.currency_id.round if payout.currency_id else float
+            rounded = payout.currency_id.round
             payout.gross = rounded(totals["gross"])
             payout.fees = rounded(totals["fees"])
             payout.refunds = rounded(totals["refunds"])
@@ -186,6 +186,34 @@ class FinancePayout(models.Model):
             "finance_hub.finance_payout_line_action"
         )
         return {**action, "domain": [("payout_id", "=", self.id)], "context": {}}
+
+    def _accept(self, reason):
+        """Book the payout though it does not add up, as a person decided.
+
+        What is not known goes to the adjustment account, a difference to the
+        write-off account.
+
+        :param str reason: why that is right
+        """
+        self.ensure_one()
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        payout = self.sudo()
+        if payout.state not in ("incomplete", "mismatch"):
+            raise UserError(
+                self.env._("“%s” needs no decision any more.", self.payout_ref)
+            )
+        exceptions = payout._exceptions()
+        payout._unknown_lines().accepted = True
+        payout.difference_accepted = True
+        payout.message_post(
+            body=self.env._("Booked as it is: %s", reason),
+            author_id=self.env.user.partner_id.id,
+        )
+        exceptions.with_user(self.env.user)._log_action(
+            self.env._("Payout booked as it is"), reason
+        )
+        payout._advance()
 
     # === FINDING === #
 
@@ -282,7 +310,7 @@ class FinancePayout(models.Model):
         return payout
 
     def _adds_up_empty(self):
-        """Return whether the payout needs no lines: only balances are carried."""
+        """Return whether the payout needs no lines: balances are carried."""
         return bool(self.line_ids) or self.currency_id.is_zero(
             self.net - self.opening + self.closing
         )
@@ -334,7 +362,9 @@ class FinancePayout(models.Model):
     def _book_if_complete(self):
         """Book the payout unless something is missing or differs."""
         self.line_ids.filtered(
-            lambda line: line.state == "differs" and line.transaction_id
+            lambda line: (
+                line.state == "differs" and line.transaction_id and not line.accepted
+            )
         ).state = "matched"
         problem = self._problem()
         if problem:
@@ -371,8 +401,20 @@ class FinancePayout(models.Model):
 
     def _is_done(self):
         """Return whether nothing is open any more, at the bank or on the way."""
+        line = self.net_line_id
+        return bool(self.is_booked and (not line or line.reconciled))
+
+    def _missing_payments(self):
+        """Return whether payments are still missing that a message may bring."""
         return bool(
-            self.is_booked and (not self.net_line_id or self.net_line_id.reconciled)
+            self.env["finance.payout.line"].search_count(
+                [
+                    ("payout_id", "=", self.id),
+                    ("state", "=", "unknown"),
+                    ("accepted", "=", False),
+                ],
+                limit=1,
+            )
         )
 
     def _unknown_lines(self, limit=None):
@@ -432,8 +474,14 @@ class FinancePayout(models.Model):
     def _report(self, code, cause):
         """Tell a person what keeps the payout from being booked."""
         self.ensure_one()
-        earlier = self._exceptions().filtered(lambda e: e.code != code)
-        earlier._resolve(self.env._("Followed by another: %s", code))
+        known = self._exceptions()
+        same = known.filtered(lambda e: e.code == code and e.cause == cause)
+        if same:
+            # Nothing new was found; a person knows.
+            return same
+        known.filtered(lambda e: e.code != code)._resolve(
+            self.env._("Followed by another: %s", code)
+        )
         return self.env["finance.exception"]._open(
             code,
             company=self.company_id,
@@ -450,41 +498,3 @@ class FinancePayout(models.Model):
             amount=self.net,
             currency=self.currency_id,
         )
-
-    # === RESUMING === #
-
-    @api.model
-    def _tell_waiting(self, transaction, refs):
-        """Match the lines that waited for a transaction; book what became complete.
-
-        :param refs: what the transaction and the payment behind it are called
-        """
-        lines = self.env["finance.payout.line"].search(
-            [
-                ("state", "=", "unknown"),
-                ("connector_id", "in", transaction.connector_id._payment_family().ids),
-                "|",
-                ("provider_ref", "in", list(refs)),
-                ("parent_ref", "in", list(refs)),
-            ]
-        )
-        if not lines:
-            return
-        payouts = lines.payout_id
-        try:
-            with self.env.cr.savepoint():
-                lines._match()
-        except (CommandError, UserError):
-            # It is not this transaction's fault: the sweep says what is wrong.
-            return
-        for payout in payouts:
-            if not payout._unknown_lines(limit=1):
-                payout._advance()
-
-    @api.model
-    def _cron_resume(self):
-        """Go on with payouts whose last missing payments came in the same moment."""
-        for payout in self.search([("state", "in", PENDING), ("complete", "=", True)]):
-            payout._advance()
-            if not self.env["ir.cron"]._commit_progress(1):
-                break

@@ -25,16 +25,12 @@ class FinancePayout(models.Model):
         :return: the payouts that were matched
         """
         matched = self.browse()
-        for line in lines.filtered(lambda line: not line.is_reconciled):
-            candidates = self.search(
-                [
-                    ("company_id", "=", line.company_id.id),
-                    ("statement_line_id", "=", False),
-                    ("failed_at", "=", False),
-                    ("currency_id", "=", self._bank_currency(line).id),
-                    ("net", "=", line.amount),
-                ]
-            )
+        pending = self._awaited(lines)
+        for line in lines if pending else ():
+            candidates = pending.get(self._amount_key(line, line.amount), self.browse())
+            candidates -= matched
+            if not candidates or line.is_reconciled:
+                continue
             payout = self._one_for(line, candidates)
             if payout and payout._one_line(line) == line:
                 payout._take_bank_line(line)
@@ -42,8 +38,29 @@ class FinancePayout(models.Model):
         return matched
 
     @api.model
-    def _bank_currency(self, line):
-        return line.currency_id or line.company_id.currency_id
+    def _awaited(self, lines):
+        """Return {amount: payouts that wait for a bank line of it}, in one query."""
+        found = {}
+        for payout in self.search(
+            [
+                ("company_id", "in", lines.company_id.ids),
+                ("statement_line_id", "=", False),
+                ("failed_at", "=", False),
+                ("state", "!=", "reconciled"),
+            ]
+        ):
+            key = self._amount_key(payout, payout.net)
+            found[key] = found.get(key, self.browse()) | payout
+        return found
+
+    @api.model
+    def _amount_key(self, record, amount):
+        currency = self._bank_currency(record)
+        return record.company_id.id, currency.id, currency.round(amount)
+
+    @api.model
+    def _bank_currency(self, record):
+        return record.currency_id or record.company_id.currency_id
 
     @api.model
     def _one_for(self, line, candidates):

@@ -91,6 +91,7 @@ class FinancePayoutLine(models.Model):
 
     _unknown_idx = models.Index("(provider_ref) WHERE state = 'unknown'")
     _unknown_parent_idx = models.Index("(parent_ref) WHERE state = 'unknown'")
+    _unknown_line_idx = models.Index("(settlement_ref) WHERE state = 'unknown'")
     _settlement_idx = models.UniqueIndex(
         "(transaction_id, settlement_ref, kind)"
         " WHERE payout_id IS NULL AND settlement_ref IS NOT NULL"
@@ -111,7 +112,11 @@ class FinancePayoutLine(models.Model):
             return
         connector = lines.connector_id[:1]
         transactions = self.env["finance.transaction"]
-        refs = set(lines.mapped("provider_ref")) | set(lines.mapped("parent_ref"))
+        refs = {
+            ref
+            for name in ("settlement_ref", "provider_ref", "parent_ref")
+            for ref in lines.mapped(name)
+        }
         payments = transactions._captured(connector, refs)
         children = transactions.search(
             [
@@ -128,7 +133,8 @@ class FinancePayoutLine(models.Model):
             kind = FOLLOWED[line.kind]
             payment = payments.get(line.provider_ref) or payments.get(line.parent_ref)
             if kind == "payment":
-                found = payment
+                # The capture itself, before the order or authorisation behind it.
+                found = payments.get(line.settlement_ref) or payment
             else:
                 found = by_ref.get((kind, line.provider_ref)) or line._match_child(
                     kind, payment, children

@@ -25,6 +25,27 @@ class FinanceTransaction(models.Model):
 
     # === IN DOUBT === #
 
+    def _record_outcome(self, status, occurred_at, reason):
+        """Log what an operator learned from the provider; nothing is booked.
+
+        :param str status: of the axis execution
+        :param occurred_at: naive UTC
+        :param str reason: how it was learned
+        """
+        self.ensure_one()
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        transaction = self.sudo()
+        transaction._lock()
+        transaction._log(
+            None,
+            "execution",
+            status,
+            occurred_at,
+            reason=reason,
+            user_id=self.env.user.id,
+        )
+
     def _settle_doubt(self):
         """Close the exception of an unknown outcome that is known by now."""
         known = self.filtered(lambda transaction: transaction.execution != "unknown")
