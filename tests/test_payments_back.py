@@ -58,6 +58,21 @@ class TestRefunds(BackCommon):
         super().setUpClass()
         cls.invoice = cls.make_invoice(100.0)
 
+    def test_a_refund_to_a_held_counterparty_waits(self):
+        """cap 55: nothing is paid out to whom a verdict holds, until it is let go."""
+        self.capture(self.invoice)
+        holds = self.env["finance.hold"]
+        holds._place(self.invoice.commercial_partner_id, "risk", "Sanctions list")
+        command = self.refund()
+        self.assertEqual(command.state, "waiting", command.error)
+        self.assertEqual(command.error_code, "B-RISK-PENDING")
+        self.assertIn("Sanctions list", command.error)
+        self.assertFalse(self.transaction("re_1").payment_id)
+        holds._release(self.invoice.commercial_partner_id, "risk", "It is another one")
+        self.process()
+        self.assertEqual(command.state, "applied", command.error)
+        self.assertTrue(self.transaction("re_1").payment_id)
+
     def test_partial_refund_proposes_a_credit_note(self):
         self.capture(self.invoice)
         command = self.refund()

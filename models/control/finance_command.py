@@ -1,10 +1,24 @@
 from odoo import models
 
+from ..ledger.errors import CommandWaits
 from ..ledger.subjects import document_key, subject_of
+from .finance_hold import RecordHeld
 
 
 class FinanceCommand(models.Model):
     _inherit = "finance.command"
+
+    def _apply(self):
+        """Apply it, or wait until what it needs is held no longer."""
+        try:
+            return super()._apply()
+        except RecordHeld as held:
+            hold = held.holds[:1]
+            with self.env.cr.savepoint():
+                self._fail(
+                    CommandWaits("B-RISK-PENDING", str(held), key=f"hold:{hold.id}")
+                )
+            return None
 
     def _correctors(self):
         """Return the people who corrected the commands, or what they correct.

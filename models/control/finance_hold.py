@@ -510,6 +510,7 @@ class FinanceHold(models.Model):
         self._exceptions()._resolve(reason)
         self.command_ids.filtered(lambda c: c.state == "held")._resubmit()
         for hold in self:
+            self.env["finance.command"]._provide(f"hold:{hold.id}", hold.company_id)
             hold._post_what_waited()
 
     def _exceptions(self):
