@@ -535,7 +535,7 @@ class TestBankStatements(BankCase):
 
         def handle(this, command, content):
             answers.append(real(this, command, content))
-            states.append(self.known().state)
+            states.append(self.known().with_env(this.env).state)
             return answers[-1]
 
         for patcher in (
