@@ -1,5 +1,7 @@
 """Whether a long bank statement costs more for each entry than a short one."""
 
+from statistics import median
+
 from harness import BASE_DATABASE, RUNS, Bench, Figure, Probe, figure
 
 from hubtools.settings import BENCH_DATABASE
@@ -14,7 +16,9 @@ def camt_linearity(bench: Bench) -> Figure:
     """Time for each entry of a long camt.053, over that of a short one."""
     large = bench.scaled(LARGE, 2_000)
     small = bench.scaled(SMALL, 200)
-    pairs, peaks, number = [], {large: [], small: []}, 0
+    pairs, number = [], 0
+    peaks: dict[int, list[float]] = {large: [], small: []}
+    work: dict[int, list[float]] = {large: [], small: []}
     with bench.hub_stopped():
         bench.copy_database(STATEMENT_DATABASE, BASE_DATABASE)
         for _run in range(RUNS):
@@ -28,6 +32,7 @@ def camt_linearity(bench: Bench) -> Figure:
                 if (seen["lines"], seen["state"]) != (count, "complete"):
                     raise RuntimeError(f"{count} entries became {seen}")
                 pair.append(1000 * seen["seconds"] / count)
+                work[count].append(1000 * seen["processor"] / count)
                 peaks[count].append((seen["peak_kib"] - before["peak_kib"]) / 1024)
             print(f"  an entry of {large}: {pair[0]:.2f} ms, of {small}: {pair[1]:.2f}")
             pairs.append(tuple(pair))
@@ -41,5 +46,7 @@ def camt_linearity(bench: Bench) -> Figure:
         {
             "peak_mib_added_large": round(max(peaks[large]), 1),
             "peak_mib_added_small": round(max(peaks[small]), 1),
+            "processor_ms_large": round(median(work[large]), 3),
+            "processor_ms_small": round(median(work[small]), 3),
         },
     )

@@ -531,10 +531,11 @@ class TestBankStatements(BankCase):
     def test_many_entries_in_pieces(self):
         """cap 40, 42: in several transactions, equal entries among them."""
         handler = type(self.env["finance.handler.bank_statement.content"])
-        real, answers = handler._handle, []
+        real, answers, states = handler._handle, [], []
 
         def handle(this, command, content):
             answers.append(real(this, command, content))
+            states.append(self.known().state)
             return answers[-1]
 
         for patcher in (
@@ -550,6 +551,7 @@ class TestBankStatements(BankCase):
         command = self.send(self.statement(*entries))
         self.assertEqual(command.state, "applied", command.error)
         self.assertEqual(answers, [MORE, MORE, None])
+        self.assertEqual(states, ["importing", "importing", "complete"])
         self.assertEqual(len(self.lines()), 1100)
         self.assertEqual(self.known().new_count, 1100)
         self.assertEqual(command.message_id.state, "processed")

@@ -329,6 +329,14 @@ class TestFailures(BackCommon):
         self.assertIn("did not arrive", self.invoice.activity_ids.summary)
         self.assertIn("payment_reversed", self.verbs_of(self.invoice))
 
+    def test_revenue_is_held_until_it_is_paid(self):
+        self.capture(self.invoice)
+        self.fail()
+        hold = self.env["finance.hold"]._active(self.invoice, "revenue")
+        self.assertIn("AM04", hold.reason)
+        self.capture(self.invoice, "pay_2")
+        self.assertFalse(self.env["finance.hold"]._active(self.invoice, "revenue"))
+
     def test_returned_in_part(self):
         self.capture(self.invoice)
         self.fail(amount="40.00", currency="USD")

@@ -57,7 +57,9 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
             self.env["finance.payout"]._match_statement_lines(lines)
         if rest:
             # Called again, it finds what is there already.
+            statement.state = "importing"
             return MORE
+        statement.state = "complete"
         known = self.env["account.bank.statement.line"].browse(
             [line_id for line_id in repeated if line_id is not None]
         )
@@ -258,17 +260,22 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
 
         :return: the lines that belong to no statement of Odoo yet
         """
-        lines = self.env["account.bank.statement.line"]
-        claimed = lines
-        for entry, line_id in zip(content.entries, repeated, strict=True):
-            if line_id is None:
-                continue
-            line = lines.browse(line_id)
+        pairs = [
+            (entry, line_id)
+            for entry, line_id in zip(content.entries, repeated, strict=True)
+            if line_id is not None
+        ]
+        # Together, so that they are read together.
+        lines = self.env["account.bank.statement.line"].browse(
+            [line_id for _entry, line_id in pairs]
+        )
+        claimed = []
+        for (entry, _line_id), line in zip(pairs, lines, strict=True):
             values = {}
             if entry.parts and not line.finance_parts:
                 values["finance_parts"] = [part.wire() for part in entry.parts]
             if content.kind == "statement" and not line.statement_id:
-                claimed |= line
+                claimed.append(line.id)
                 if line.finance_statement_id != statement:
                     values["finance_statement_id"] = statement.id
             if not line.finance_booking_date:
@@ -280,7 +287,7 @@ class FinanceHandlerBankStatementContent(models.AbstractModel):
                 )
             if values:
                 line.write(values)
-        return claimed
+        return lines.browse(claimed)
 
     # === WHAT IS NEW === #
 

@@ -57,6 +57,7 @@ class FinanceStatement(models.Model):
     )
     state = fields.Selection(
         [
+            ("importing", "Coming In"),
             ("complete", "Complete"),
             ("gap", "Statement Missing Before"),
             ("unbalanced", "Does Not Add Up"),

@@ -87,9 +87,7 @@ class FinanceTransaction(models.Model):
     payout_line_ids = fields.One2many(
         "finance.payout.line", "transaction_id", "Settlement", readonly=True
     )
-    payout_id = fields.Many2one(
-        "finance.payout", compute="_compute_payout_id", string="Payout"
-    )
+    payout_id = fields.Many2one("finance.payout", compute="_compute_payout_id")
     transition_ids = fields.One2many(
         "finance.transition", "transaction_id", "History", readonly=True
     )
