@@ -4,6 +4,8 @@
 Odoo loads this file by itself, without the addon, when the command is called.
 """
 
+# What a command line says goes to its user.
+# pylint: disable=print-used
 import argparse
 import sys
 from pathlib import Path

@@ -616,7 +616,7 @@ class TestAuditConcurrency(TransactionCase):
                 cr.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
             cr.commit()  # pylint: disable=invalid-commit
 
-    def write(self, cr):
+    def write(self, cr):  # pylint: disable=method-required-super
         """Write one entry in a transaction that goes on; return its id."""
         env = self.environment(cr)
         env["finance.audit.entry"]._note(self.action)

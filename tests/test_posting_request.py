@@ -388,7 +388,7 @@ class TestPostingRequest(PostingCommon):
 
     def test_what_odoo_refuses_is_told(self):
         def refuse(*_args, **_values):
-            raise UserError("Not in this journal")
+            raise UserError("Not in this journal")  # pylint: disable=C8107
 
         self.patch(type(self.env["account.move"]), "_post", refuse)
         command = self.send(self.data())

@@ -24,9 +24,7 @@ class FinanceException(models.Model):
     warned = fields.Boolean(readonly=True)
     escalation_level = fields.Integer(string="Escalated", readonly=True, tracking=True)
     escalated_at = fields.Datetime(readonly=True)
-    escalated_to_id = fields.Many2one(
-        "finance.team", string="Escalated To", readonly=True
-    )
+    escalated_to_id = fields.Many2one("finance.team", readonly=True)
     waiver_state = fields.Selection(
         [("requested", "Waiver Requested"), ("granted", "Waived")],
         readonly=True,

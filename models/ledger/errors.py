@@ -54,7 +54,8 @@ class CommandWaits(CommandError):
     def report(self, command):
         """Tell a person, unless it may come right by itself before the grace ends."""
         if not self.grace:
-            super().report(command)
+            return super().report(command)
+        return None
 
 
 class CommandHeld(CommandError):

@@ -27,7 +27,6 @@ class FinanceConnector(models.Model):
         help="When an approver has to consent before an entry of it is posted.",
     )
     posting_approval_above = fields.Monetary(
-        string="Posting Approval Above",
         currency_field="company_currency_id",
         tracking=True,
         help="The total of the debits, in the currency of the company.",

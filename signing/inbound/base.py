@@ -396,7 +396,8 @@ def read_time(text: str, form: str, header: str) -> float:
                 moment = datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
                 return moment.timestamp() + float(f"0{found[2] or '.0'}")
             except (ValueError, OverflowError):
-                pass
+                # There is no such moment.
+                found = None
     wanted = {
         "seconds": "a whole number of Unix seconds",
         "milliseconds": "a whole number of Unix milliseconds",

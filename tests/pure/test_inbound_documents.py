@@ -264,7 +264,8 @@ def test_public_key_algorithms(algorithm, make):
     refused("bad_token", check_token, text, docs, algorithms=others)
 
 
-def segments(header, claims=CLAIMS, signature=b""):
+def segments(header, claims=None, signature=b""):
+    claims = CLAIMS if claims is None else claims
     parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
     return ".".join(
         base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts
