@@ -58,6 +58,23 @@ class TestRefunds(BackCommon):
         super().setUpClass()
         cls.invoice = cls.make_invoice(100.0)
 
+    def test_what_a_bank_settled_is_on_its_own_axis(self):
+        """ISO 20022 ACSC: acknowledged, and the money has moved."""
+        command = self.apply(
+            "payment.status_changed",
+            provider_ref="E2E-77",
+            execution="acknowledged",
+            settlement="settled",
+            changed_at="2026-01-25T10:00:00Z",
+            raw_status="ACSC",
+        )
+        self.assertEqual(command.state, "applied", command.error)
+        transaction = self.transaction("E2E-77")
+        self.assertEqual(
+            (transaction.execution, transaction.settlement),
+            ("acknowledged", "settled"),
+        )
+
     def test_a_refund_to_a_held_counterparty_waits(self):
         """cap 55: nothing is paid out to whom a verdict holds, until it is let go."""
         self.capture(self.invoice)

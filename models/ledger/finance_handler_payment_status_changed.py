@@ -41,6 +41,14 @@ class FinanceHandlerPaymentStatusChanged(models.AbstractModel):
         transaction._log(
             command, "execution", content.execution, self._naive(content.changed_at)
         )
+        if content.settlement:
+            # What the bank says of the money itself, such as ISO 20022 ACSC.
+            transaction._log(
+                command,
+                "settlement",
+                content.settlement,
+                self._naive(content.changed_at),
+            )
         values = {"raw_status": content.raw_status, "reason": content.reason}
         transaction.write({k: v for k, v in values.items() if v})
         self._result(command, transaction)
