@@ -69,9 +69,11 @@ class TestInboundRefusals(InboundCase):
 
     def test_flood_is_counted_and_not_written(self):
         """Between two writings nothing but a number in memory grows."""
-        self.post(self.body, self.wrong)
-        for _index in range(30):
+        # However slow the machine is.
+        with patch.object(TALLY, "_interval", 3600):
             self.post(self.body, self.wrong)
+            for _index in range(30):
+                self.post(self.body, self.wrong)
         self.assertEqual(sum(self.refusals().mapped("number")), 1)
         with patch.object(TALLY, "_interval", 0):
             self.post(self.body, self.wrong)
