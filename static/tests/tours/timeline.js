@@ -52,6 +52,12 @@ tours.add("finance_hub_menus", {
             trigger: '.o-dropdown--menu .dropdown-item:contains("Finance Integration")',
             run: "click",
         },
+        see(".o_finance_dashboard .o_finance_connector", "Connectors are shown"),
+        {
+            content: "Open what is behind a figure",
+            trigger: ".o_finance_dashboard [data-tile=unassigned]",
+            run: "click",
+        },
         seeRow("ORDER-4711"),
         ...screen("Going Out", "Events", "TOUR/2026/0001"),
         ...screen("Going Out", "Deliveries", "TOUR/2026/0001"),
