@@ -39,7 +39,7 @@ HMAC_KEY = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
 #: How often each message comes in the disturbed run, and over how many connections.
 REPEATS, CONNECTIONS = 3, 8
 #: Seconds until a run that makes no progress gives up.
-PATIENCE = 180
+PATIENCE = 900
 PREPARED = f"{BENCH_DATABASE}_month"
 
 
