@@ -128,30 +128,6 @@ def only(body, **options):
     return command
 
 
-# === THE OTHER SIDE === #
-
-
-@pytest.mark.parametrize(
-    ("name", "resource"),
-    [
-        ("CapturedPayment", capture()),
-        ("Refund", refund()),
-        ("PaymentAuthorization", authorization()),
-    ],
-)
-def test_the_fixtures_are_what_paypals_package_reads(name, resource):
-    import paypalserversdk.models as models
-
-    module = name[0].lower() + "".join(
-        f"_{letter.lower()}" if letter.isupper() else letter for letter in name[1:]
-    )
-    model = getattr(__import__(f"{models.__name__}.{module}", fromlist=[name]), name)
-    assert set(resource) <= set(model._names.values())
-    read = model.from_dictionary(resource)
-    assert read.id == resource["id"]
-    assert read.amount.value == resource["amount"]["value"]
-
-
 # === PAYMENTS === #
 
 
