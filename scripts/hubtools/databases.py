@@ -173,6 +173,7 @@ class Databases:
         if source.exists():
             # Attachments never change once they are written: links will do.
             shutil.copytree(source, target, copy_function=os.link)
+        self._hand_on_keys(role)
         self.cluster.copy(template, database)
         # Two databases must not pass for one: identifiers are derived from this.
         self.cluster.sql(
@@ -180,6 +181,23 @@ class Databases:
             "WHERE key IN ('database.uuid', 'database.secret')",
             database,
         )
+
+    def _key_file(self, role: str) -> Path:
+        return self.settings.data(role) / "finance_hub" / "encryption.keys"
+
+    def _hand_on_keys(self, role: OdooRole) -> None:
+        """Let a role read what a template was written with, its audit trail above all.
+
+        A trail whose key is missing is not trusted.
+        """
+        source, target = self._key_file("template"), self._key_file(role.name)
+        if role.name == "template" or not source.exists():
+            return
+        known = target.read_text().splitlines() if target.exists() else []
+        keys = dict.fromkeys([*known, *source.read_text().splitlines()])
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.touch(mode=0o600)
+        target.write_text("\n".join(keys) + "\n")
 
     def drop(self, database: str, role: OdooRole) -> None:
         """Drop a role's database and its files."""
