@@ -267,19 +267,17 @@ class FinanceException(models.Model):
         :param str cause: what happened, for whoever solves it
         :param int occurrences: how often it happened since the last report
         :param due_at: naive UTC, a date set from outside, such as a card scheme's;
-            by default the taxonomy's time from now
+            by default the time of its kind from now
         :return: the exception
         """
-        kind = TAXONOMY[code]
         now = clock.naive_now()
+        kind = self.env["finance.exception.kind"]._facts(code, now)
         values = {
             "code": code,
-            "klass": kind.klass,
-            "severity": kind.severity,
+            **kind,
             "severity_rank": list(dict(self._fields["severity"].selection)).index(
-                kind.severity
+                kind["severity"]
             ),
-            "owner_team": kind.owner,
             "state": "open",
             "company_id": company.id,
             "connector_id": connector.id if connector else None,
@@ -287,7 +285,7 @@ class FinanceException(models.Model):
             "cause": cause,
             "opened_at": now,
             "last_seen_at": now,
-            "due_at": due_at or (now + kind.due if kind.due else None),
+            "due_at": due_at or kind["due_at"],
             "occurrences": occurrences,
             "amount": amount,
             "currency_id": currency.id if currency else None,
@@ -314,6 +312,8 @@ class FinanceException(models.Model):
                           cause = EXCLUDED.cause,
                           due_at = COALESCE(%s::timestamp,
                                             finance_exception.due_at),
+                          -- Whoever put it off has to know that it goes on.
+                          snoozed_until = NULL,
                           state = 'open'
             RETURNING id
                 """,

@@ -127,42 +127,6 @@ class FinanceException(models.Model):
 
     # === BUSINESS METHODS === #
 
-    @api.model
-    def _open(self, code, *, company, due_at=None, **values):
-        """Open or count an exception, see above; with its team and due time.
-
-        :param due_at: naive UTC, when the case itself says by when (a scheme's date)
-        """
-        exception = super()._open(code, company=company, **values)
-        kind = self.env["finance.exception.kind"]._of(code)
-        changes = {}
-        if kind and not exception.team_id:
-            changes = {
-                "team_id": kind.team_id.id,
-                "owner_team": kind.team_id.name,
-                "severity": kind.severity,
-                "severity_rank": self._severity_rank(kind.severity),
-                "due_at": kind._due_at(exception.opened_at),
-            }
-        if due_at:
-            changes["due_at"] = due_at
-        # It happened again: whoever put it off has to know.
-        if exception.snoozed_until and exception.snoozed_until > clock.naive_now():
-            changes["snoozed_until"] = False
-        changes = {
-            name: value
-            for name, value in changes.items()
-            if exception._fields[name].convert_to_write(exception[name], exception)
-            != value
-        }
-        if changes:
-            exception.with_context(tracking_disable=True).sudo().write(changes)
-        return exception
-
-    @api.model
-    def _severity_rank(self, severity):
-        return list(dict(self._fields["severity"].selection)).index(severity)
-
     def _expect_waiver(self):
         self.ensure_one()
         if not self.is_open or self.waiver_state != "requested":

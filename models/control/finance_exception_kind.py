@@ -115,13 +115,40 @@ class FinanceExceptionKind(models.Model):
         """Return the row of a code; empty when the code is new to this database."""
         return self.sudo().browse(self._id_of(code) or ())
 
+    @api.model
+    def _facts(self, code, opened_at):
+        """Return what an exception of a code begins with, as columns.
+
+        A code that no row stands for yet, while the addon is being upgraded, is what
+        the taxonomy says.
+
+        :param opened_at: naive UTC
+        """
+        kind = self._of(code)
+        if kind:
+            return {
+                "klass": kind.klass,
+                "severity": kind.severity,
+                "team_id": kind.team_id.id or None,
+                "owner_team": kind.team_id.name or None,
+                "due_at": kind._due_at(opened_at),
+            }
+        declared = TAXONOMY[code]
+        return {
+            "klass": declared.klass,
+            "severity": declared.severity,
+            "team_id": None,
+            "owner_team": declared.owner,
+            "due_at": opened_at + declared.due if declared.due else None,
+        }
+
     def _due_at(self, opened_at):
-        """Return by when an exception has to be decided (naive UTC), or False.
+        """Return by when an exception has to be decided (naive UTC), or None.
 
         :param opened_at: naive UTC
         """
         if not self.due_hours:
-            return False
+            return None
         calendar = self.team_id.calendar_id
         if calendar:
             planned = calendar.plan_hours(
