@@ -1,9 +1,7 @@
-from datetime import datetime
-
 from odoo import api, models
 from odoo.fields import Domain
 
-from .. import clock, constants
+from .. import constants
 from ..words import age_text
 
 OPEN = Domain("is_open", "=", True)
@@ -128,8 +126,7 @@ class FinanceDashboard(models.AbstractModel):
 
         Those that the hub is trying again, and those that were put off, are left out.
 
-        :return: [{id, code, kind, summary, level, connector, amount, due, overdue}], the
-            most urgent first
+        :return: rows of ``_urgent_row``, the most urgent first
         """
         exceptions = self.env["finance.exception"]
         found = exceptions
@@ -147,7 +144,12 @@ class FinanceDashboard(models.AbstractModel):
                     limit=constants.DASHBOARD_URGENT,
                 )
         soonest = found.sorted(
-            lambda row: (row.severity_rank, row.due_at or datetime.max, row.id)
+            lambda row: (
+                row.severity_rank,
+                not row.due_at,
+                row.due_at or now,
+                row.id,
+            )
         )
         return [
             self._urgent_row(exception, now)
@@ -156,6 +158,11 @@ class FinanceDashboard(models.AbstractModel):
 
     @api.model
     def _urgent_row(self, exception, now):
+        """Return what the dashboard shows of an exception.
+
+        :return: {id, code, kind, summary, severity, level, connector, amount, due,
+            overdue}, the texts for a person
+        """
         due = exception.due_at
         overdue = bool(due and due < now)
         if not due:
