@@ -321,6 +321,16 @@ PULSE_PURGE_BATCH = 10_000
 # === DASHBOARD === #
 # Connectors shown, the unwell first.
 DASHBOARD_CONNECTORS = 60
+# Exceptions that are shown themselves, so that the next one is one click away.
+DASHBOARD_URGENT = 10
+# The colour in which a severity is shown.
+SEVERITY_LEVELS = {
+    "critical": "danger",
+    "high": "danger",
+    "medium": "warning",
+    "low": "info",
+    "info": "info",
+}
 # How far back the first count of a tally goes, and what each later one counts anew: a
 # transaction may commit late.
 TALLY_HISTORY = timedelta(days=31)

@@ -48,6 +48,7 @@ from . import test_ownership
 from . import test_plans
 from . import test_reference
 from . import test_tours
+from . import test_tours_desk
 from . import test_client
 from . import test_feed
 from . import test_feed_order

@@ -62,6 +62,35 @@ class TestDashboard(FinanceHubCommon):
         self.set_clock(clock.now() + timedelta(days=2))
         self.assertIn(exception, self.behind(self.tile(self.board(), "overdue")))
 
+    def test_the_most_urgent_are_shown_themselves(self):
+        """One's own and nobody's, the worst first; not what others work on."""
+
+        def make(name, code="B-UNMATCHED", **values):
+            exception = self.env["finance.exception"]._open(
+                code,
+                company=self.env.company,
+                record=self.endpoint,
+                fingerprint=name,
+                summary=name,
+                cause="It fits nothing.",
+                amount=10.5,
+                currency=self.env.company.currency_id,
+            )
+            exception.write(values)
+            return exception
+
+        mine = make("mine", user_id=self.operator.id)
+        worst = make("worst", "C-SIGNATURE")
+        late = make("late", due_at="2020-01-01 00:00:00")
+        make("another's", user_id=self.users["approver"].id)
+        make("put off", snoozed_until="2099-01-01 00:00:00")
+        make("tried again", state="in_progress")
+        rows = self.board()["urgent"]
+        self.assertEqual([row["id"] for row in rows], [worst.id, late.id, mine.id])
+        self.assertEqual([row["overdue"] for row in rows], [False, True, False])
+        self.assertIn("10.50", rows[1]["amount"])
+        self.assertEqual(rows[0]["level"], "danger")
+
     def test_what_moved_is_counted_by_hour(self):
         board = self.board()
         events = {s["key"]: s["numbers"] for s in board["trends"]["series"]}

@@ -1,22 +1,15 @@
-from contextlib import contextmanager
+from odoo.tests import tagged
 
-from odoo.tests import HttpCase, tagged
-
-from ..models.outbox.dispatcher import Dispatcher
-from .common import GROUPS, FinanceHubCommon, status
-
-ACTION = "/odoo/action-finance_hub."
+from .common import GROUPS, status
+from .touring import TourCase
 
 
 @tagged("post_install", "-at_install")
-class TestTours(FinanceHubCommon, HttpCase):
+class TestTours(TourCase):
     """cap 66, 69, 71, 72: each screen does for its people what it is there for."""
 
     def setUp(self):
         super().setUp()
-        for user in self.users.values():
-            # Tours begin at a log-in where both are equal.
-            user.password = user.login
         self.sink = self.receiver()
         self.sink.answers = [status(500)]
         warehouse = self.make_connector("tour-warehouse", name="Tour Warehouse")
@@ -35,24 +28,6 @@ class TestTours(FinanceHubCommon, HttpCase):
         self.end_transaction()
 
     # === HELPERS === #
-
-    @contextmanager
-    def enter_registry_test_mode(self):
-        """Nothing to enter: a test with a server is in it all along."""
-        self.env.flush_all()
-        yield
-        self.env.invalidate_all()
-
-    def dispatch(self):
-        self.end_transaction()
-        with self.enter_registry_test_mode():
-            return Dispatcher(self.env.registry, threads=False).run()
-
-    def walk(self, tour, group, action=None, url=None):
-        """Have a user walk a tour, and forget what was known before."""
-        self.end_transaction()
-        self.start_tour(url or f"{ACTION}{action}", tour, login=self.users[group].login)
-        self.env.invalidate_all()
 
     def receive_unmatched(self):
         """Return the failed command of a payment that names no invoice."""

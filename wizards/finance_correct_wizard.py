@@ -24,6 +24,7 @@ class FinanceCorrectWizard(models.TransientModel):
         " ('move_type', 'in', ('out_invoice', 'out_receipt'))]",
         help="The invoice that was meant; its number becomes the reference.",
     )
+    is_suggested = fields.Boolean(readonly=True)
     concerns_document = fields.Boolean(compute="_compute_concerns_document")
     content = fields.Text(
         required=True,
@@ -44,7 +45,20 @@ class FinanceCorrectWizard(models.TransientModel):
         command = self.env["finance.command"].browse(values.get("command_id"))
         if command and "content" in fields_list:
             values["content"] = command.data_text
+            if command.type == "payment.captured":
+                self._suggest_document(command, values)
         return values
+
+    def _suggest_document(self, command, values):
+        """Begin with the only document that fits, if there is one."""
+        move = self.env["finance.matching"]._suggest(command)
+        if move:
+            data = {**command.data, "document_ref": move.name}
+            values.update(
+                move_id=move.id,
+                is_suggested=True,
+                content=json.dumps(data, indent=2, ensure_ascii=False),
+            )
 
     @api.depends("command_id.type")
     def _compute_concerns_document(self):

@@ -331,10 +331,16 @@ class FinanceRefusal(models.Model):
 
     def _tell(self, code, connector, number, last, summary):
         _number, address, _code, facts = last
+        # What the signatures are checked with is what has to be compared or rotated.
+        secrets = connector.credential_ids.filtered(
+            lambda credential: (
+                credential.direction == "inbound" and credential.state == "active"
+            )
+        )
         self.env["finance.exception"]._open(
             code,
             company=connector.company_id,
-            record=connector,
+            record=secrets if len(secrets) == 1 else connector,
             connector=connector,
             fingerprint=f"connector:{connector.id}",
             summary=summary,

@@ -45,6 +45,7 @@ class FinanceDashboard(models.AbstractModel):
         return {
             "as_of": fields.Datetime.to_string(now),
             "needs": self._needs(now),
+            "urgent": self._urgent(now),
             "moving": self._moving(now, connectors),
             "stuck": self._stuck(),
             "trends": self._trends(period, now),
@@ -52,85 +53,7 @@ class FinanceDashboard(models.AbstractModel):
             "checklist": self._checklist(),
         }
 
-    # === WHAT NEEDS SOMEBODY === #
-
-    @api.model
-    def _needs(self, now):
-        """Return the tiles of what waits for this user, the most urgent first.
-
-        :return: [{key, title, count (text), level, action}], level ``danger``,
-            ``warning`` or ``muted``
-        """
-        exceptions = "finance_hub.finance_exception_action"
-        overdue = OPEN & Domain("due_at", "<", now)
-        mine = OPEN & Domain("user_id", "=", self.env.uid)
-        tiles = [
-            (
-                "mine",
-                self.env._("My exceptions"),
-                "finance.exception",
-                mine,
-                exceptions,
-                "warning",
-            ),
-            (
-                "overdue",
-                self.env._("Past their due time"),
-                "finance.exception",
-                overdue,
-                exceptions,
-                "danger",
-            ),
-            (
-                "control",
-                self.env._("Control breaches"),
-                "finance.exception",
-                OPEN & Domain("klass", "=", "control"),
-                exceptions,
-                "danger",
-            ),
-            (
-                "unassigned",
-                self.env._("Nobody's exceptions"),
-                "finance.exception",
-                OPEN & Domain("user_id", "=", False),
-                exceptions,
-                "warning",
-            ),
-        ]
-        found = [self._tile(*tile) for tile in tiles]
-        waiting = [
-            tile
-            for tile in (
-                self._tile(key, title, model, domain, action, "warning")
-                for key, title, model, domain, action in self._approvals()
-            )
-            if tile["number"]
-        ]
-        return found + waiting
-
-    @api.model
-    def _approvals(self):
-        """Return what this user can decide on: (key, title, model, domain, action)."""
-        if not self.env.user.has_group(constants.GROUP_APPROVER):
-            return []
-        others = Domain("requested_by_id", "!=", self.env.uid)
-        return [
-            (
-                "connectors",
-                self.env._("Connectors to put live"),
-                "finance.connector",
-                Domain("state", "=", "in_review") & others,
-                "finance_hub.finance_connector_action",
-            ),
-            (
-                "replays",
-                self.env._("Replays to approve"),
-                "finance.replay",
-                Domain("state", "=", "to_approve") & others,
-                "finance_hub.finance_replay_action",
-            ),
-        ]
+    # === FIGURES === #
 
     @api.model
     def _tile(self, key, title, model, domain, action, level):

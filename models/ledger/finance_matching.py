@@ -226,6 +226,38 @@ class FinanceMatching(models.AbstractModel):
             )
         return found
 
+    @api.model
+    def _suggest(self, command):
+        """Return the one open invoice of exactly the amount, for a person to confirm.
+
+        Nothing is booked on it: where a reference names nothing, an amount that fits
+        just one document is worth a look, not more.
+
+        :param command: a ``payment.captured`` that found no document
+        :return: an ``account.move``, empty when none or several fit
+        """
+        data = command.data or {}
+        currency = self.env["res.currency"].search(
+            [("name", "=", data.get("currency"))], limit=1
+        )
+        try:
+            amount = float(data.get("amount"))
+        except (TypeError, ValueError):
+            return self.env["account.move"]
+        found = self.env["account.move"].search(
+            [
+                ("company_id", "=", command.company_id.id),
+                ("move_type", "in", INVOICES),
+                ("state", "=", "posted"),
+                ("payment_state", "in", ("not_paid", "partial")),
+                ("currency_id", "=", currency.id),
+                ("amount_residual", ">=", amount - currency.rounding / 2),
+                ("amount_residual", "<=", amount + currency.rounding / 2),
+            ],
+            limit=2,
+        )
+        return found if len(found) == 1 else found.browse()
+
     # === PARTIES === #
 
     @api.model

@@ -124,11 +124,11 @@ export class FinanceDashboard extends Component {
         return this.action.doAction(action);
     }
 
-    openConnector(connector) {
+    openRecord(model, id) {
         return this.action.doAction({
             type: "ir.actions.act_window",
-            res_model: "finance.connector",
-            res_id: connector.id,
+            res_model: model,
+            res_id: id,
             views: [[false, "form"]],
         });
     }
