@@ -92,6 +92,7 @@ from .events import (
 )
 from .fields import Field, model_fields
 from .filters import Filter, check_filter, compile_filter
+from .personal import EMAIL, IBAN, NAME, PHONE, terms_in, terms_of, without_persons
 from .statuses import ADVERSE, AXES, fold, rank
 
 __all__ = [
@@ -105,10 +106,14 @@ __all__ = [
     "CONTENT_TYPE_STRUCTURED",
     "ENVELOPE_MAX_BYTES",
     "EVENT_NAMESPACE",
+    "EMAIL",
     "EVENT_TYPES",
+    "IBAN",
+    "NAME",
     "INTERNAL",
     "OPEN_CHOICE",
     "PERSONAL",
+    "PHONE",
     "RESTRICTED",
     "SEQUENCE_DIGITS",
     "SEVERITIES",
@@ -182,9 +187,12 @@ __all__ = [
     "sequence_text",
     "structured",
     "structured_from_row",
+    "terms_in",
+    "terms_of",
     "utc_text",
     "validate",
     "validate_data",
     "validate_pattern",
     "versions",
+    "without_persons",
 ]

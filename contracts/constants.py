@@ -154,3 +154,60 @@ ASYNCAPI_ID = "urn:finance-hub:events"
 
 #: Where commands are sent to, below the hub's own address.
 INBOUND_PATH = "/finance/v1/inbound/{connector}"
+
+# === PERSONS === #
+#: What stands where a person's data stood.
+PERSON_REMOVED = "[removed]"
+#: Names of fields in what comes from outside that describe a person. What contracts
+#: mark as personal comes on top.
+PERSON_NAMES = frozenset(
+    {
+        "account_holder",
+        "beneficiary",
+        "beneficiary_name",
+        "cardholder_name",
+        "city",
+        "contact",
+        "counterparty_name",
+        "creditor",
+        "creditor_name",
+        "customer_name",
+        "debtor",
+        "debtor_name",
+        "description",
+        "email",
+        "employee",
+        "first_name",
+        "full_name",
+        "holder",
+        "holder_name",
+        "last_name",
+        "name",
+        "owner_name",
+        "partner_name",
+        "payee",
+        "payee_name",
+        "payer",
+        "payer_name",
+        "preparer",
+        "remittance",
+        "remittance_information",
+        "shopper_name",
+        "street",
+        "street2",
+        "vat",
+        "zip",
+    }
+)
+#: Names of fields that hold a phone number.
+PERSON_PHONES = frozenset({"mobile", "phone", "phone_number", "telephone"})
+#: Characters of one text that are looked at, and words of it.
+PERSON_MAX_CHARS = 2_000_000
+PERSON_MAX_WORDS = 24
+#: Words that stand together in a name, at most.
+PERSON_NAME_WORDS = 3
+#: Terms of one content: an invoice of a thousand lines describes no more people.
+PERSON_MAX_TERMS = 200
+#: Digits of a phone number that count, and those that it needs to have.
+PERSON_PHONE_DIGITS = 9
+PERSON_PHONE_MIN_DIGITS = 8

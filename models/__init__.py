@@ -7,6 +7,7 @@ from . import inbox
 from . import mapping
 from . import ledger
 from . import control
+from . import privacy
 from . import insight
 
 # Extend what is defined by later stages, so they come after them.

@@ -346,8 +346,21 @@ ARCHIVE_MAX_BYTES = 64 * 1024 * 1024
 ARCHIVE_READ_ROWS = 200
 # Seconds that one run of the purge takes at most.
 PURGE_BUDGET = 60
+# Lines of purges that a legal hold shows.
+HOLD_LINES_SHOWN = 100
 # Shortest time anything is kept, in days.
 MIN_RETENTION_DAYS = 7
+
+# === PRIVACY === #
+# Seconds that one run takes at most to read what describes people, and rows in a page.
+PRIVACY_BUDGET = 20
+PRIVACY_PAGE = 500
+# Pages that are read ahead of what is settled, and so are read twice.
+PRIVACY_AHEAD_PAGES = 4
+# Bytes of a message that are looked at.
+PRIVACY_MAX_BYTES = 8 * 1024 * 1024
+# Rows that one search lists.
+PRIVACY_FINDINGS = 500
 
 # === SCREENS === #
 # Characters of a payload or body shown inline; the whole can be downloaded.

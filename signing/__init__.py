@@ -34,6 +34,7 @@ from .audit_chain import (
     trail_line,
     verify_trail,
 )
+from .blind_index import blind_mark, generate_index_key
 from .constants import AUDIT_FORMAT, MASK
 from .http_message_signatures import (
     ALGORITHMS,
@@ -109,6 +110,7 @@ __all__ = [
     "api_key_digest",
     "api_key_matches",
     "api_key_prefix",
+    "blind_mark",
     "canonical",
     "check_content_digest",
     "check_key_id",
@@ -118,6 +120,7 @@ __all__ = [
     "entry_mark",
     "export_seal",
     "generate_api_key",
+    "generate_index_key",
     "generate_key",
     "generate_key_pair",
     "generate_seal_key",

@@ -43,6 +43,7 @@ from . import test_ping
 from . import test_formats
 from . import test_trying
 from . import test_provider_flow
+from . import test_privacy
 from . import test_retention
 from . import test_ownership
 from . import test_plans

@@ -93,7 +93,7 @@ class FinancePartyWizard(models.TransientModel):
         self.env["finance.reference"].sudo()._link(
             self.command_id.sudo().connector_id,
             partner,
-            self.command_id.data["external_id"],
+            self.command_id.sudo().data["external_id"],
         )
         return self._resubmit(
             commands, self.env._("Linked to %s", partner.display_name)

@@ -38,6 +38,11 @@ class FinanceRetention(models.Model):
     _inherit = ["finance.audited", "finance.retention"]
 
 
+class FinanceLegalHold(models.Model):
+    _name = "finance.legal.hold"
+    _inherit = ["finance.audited", "finance.legal.hold"]
+
+
 class FinanceMapping(models.Model):
     _name = "finance.mapping"
     _inherit = ["finance.audited", "finance.mapping"]

@@ -12,7 +12,7 @@ from odoo.http import request
 from ...signing import entry_digest, entry_mark, mark_key
 from .. import clock
 from . import constants, values
-from .guard import guard
+from .guard import guard_trail
 from .limiter import Limiter
 
 _logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class FinanceAuditEntry(models.Model):
 
     def init(self):
         """Make the database refuse what nobody must do."""
-        guard(self.env.cr, self._table)
+        guard_trail(self.env.cr, self._table)
 
     # === COMPUTES === #
 

@@ -13,7 +13,7 @@ from ...signing import (
 )
 from .. import clock
 from ..keyring import secret_box
-from .guard import guard
+from .guard import guard_trail
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class FinanceAuditKey(models.Model):
 
     def init(self):
         """Make the database refuse what nobody must do."""
-        guard(self.env.cr, self._table)
+        guard_trail(self.env.cr, self._table)
 
     @api.model
     def _ensure(self):

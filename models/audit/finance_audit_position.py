@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from .guard import guard
+from .guard import guard_trail
 
 
 class FinanceAuditPosition(models.Model):
@@ -34,7 +34,7 @@ class FinanceAuditPosition(models.Model):
 
     def init(self):
         """Make the database refuse what nobody must do."""
-        guard(self.env.cr, self._table)
+        guard_trail(self.env.cr, self._table)
 
     @api.model_create_multi
     def create(self, vals_list):  # pylint: disable=method-required-super

@@ -23,7 +23,7 @@ from .. import clock
 from ..access import require_group
 from . import constants
 from .finance_audit_key import configured_keys
-from .guard import guard
+from .guard import guard_trail
 
 _logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class FinanceAuditSeal(models.Model):
 
     def init(self):
         """Make the database refuse what nobody must do."""
-        guard(self.env.cr, self._table)
+        guard_trail(self.env.cr, self._table)
 
     # === COMPUTES === #
 

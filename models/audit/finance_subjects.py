@@ -19,6 +19,7 @@ class FinanceCredential(models.Model):
         """The trail's own keys go along: the old encryption key can go afterwards."""
         changed = super().action_reencrypt()
         self.env["finance.audit.key"]._reencrypt()
+        self.env["finance.privacy.index"]._reencrypt()
         return changed
 
 

@@ -60,7 +60,7 @@ class FinanceException(models.Model):
     is_open = fields.Boolean(compute="_compute_is_open", search="_search_is_open")
     company_id = fields.Many2one("res.company", required=True, readonly=True)
     connector_id = fields.Many2one("finance.connector", readonly=True, index=True)
-    owner_team = fields.Char(string="Team", readonly=True)
+    owner_team = fields.Char(string="Owning Team", readonly=True)
     user_id = fields.Many2one(
         "res.users",
         string="Assigned To",

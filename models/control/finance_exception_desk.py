@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
 from .. import clock, constants
 from ..access import require_group
@@ -14,7 +15,10 @@ class FinanceException(models.Model):
     _inherit = "finance.exception"
 
     kind_id = fields.Many2one(
-        "finance.exception.kind", string="Kind (taxonomy)", compute="_compute_kind_id"
+        "finance.exception.kind",
+        string="Kind (taxonomy)",
+        compute="_compute_kind_id",
+        search="_search_kind_id",
     )
     kind_runbook = fields.Html(related="kind_id.runbook", string="Runbook of the Kind")
     remedy = fields.Char(related="kind_id.remedy")
@@ -48,6 +52,13 @@ class FinanceException(models.Model):
         kinds = self.env["finance.exception.kind"]
         for exception in self:
             exception.kind_id = kinds._of(exception.code)
+
+    def _search_kind_id(self, operator, value):
+        if operator not in ("in", "any"):
+            return NotImplemented
+        kinds = self.env["finance.exception.kind"].sudo()
+        domain = Domain("id", "in", value) if operator == "in" else Domain(value)
+        return Domain("code", "in", kinds.search(domain).mapped("code"))
 
     @api.depends("snoozed_until", "state")
     def _compute_is_snoozed(self):

@@ -1,5 +1,3 @@
-import json
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
@@ -38,7 +36,8 @@ class FinanceCommand(models.Model):
     position = fields.Integer(readonly=True)
     type = fields.Char(required=True, readonly=True)
     title = fields.Char(compute="_compute_title")
-    data = fields.Json(required=True, readonly=True)
+    # Kept in ``data_kept``, or encrypted in ``data_token``; see ``finance_command_data``.
+    data = fields.Json(compute="_compute_data")
     data_text = fields.Text(string="Content", compute="_compute_data_text")
     occurred_at = fields.Datetime(readonly=True)
     business_key = fields.Char(readonly=True)
@@ -124,11 +123,6 @@ class FinanceCommand(models.Model):
             key = (command.business_key or "").removeprefix(f"{command.type}:")
             command.title = f"{title} · {key}" if key else title
 
-    @api.depends("data")
-    def _compute_data_text(self):
-        for command in self:
-            command.data_text = json.dumps(command.data, indent=2, ensure_ascii=False)
-
     # === CRUD === #
 
     @api.model_create_multi
@@ -145,7 +139,7 @@ class FinanceCommand(models.Model):
                     "track": track,
                 }
             )
-        return super().create(rows)
+        return super().create(self._kept_data(rows))
 
     # === ACTIONS === #
 
@@ -165,10 +159,7 @@ class FinanceCommand(models.Model):
         """Open the form in which a failed command is corrected."""
         self.ensure_one()
         require_group(self.env, constants.GROUP_OPERATOR)
-        if self.state not in constants.RETRYABLE:
-            raise UserError(
-                self.env._("Only a failed or waiting command can be corrected.")
-            )
+        self._check_correctable()
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Correct & Resubmit"),
@@ -195,6 +186,24 @@ class FinanceCommand(models.Model):
         )
 
     # === BUSINESS METHODS === #
+
+    def _check_correctable(self):
+        """Raise unless whoever asks may correct the command.
+
+        :raise UserError: when it is done with, or its content is hidden from him
+        """
+        self.ensure_one()
+        if self.state not in constants.RETRYABLE:
+            raise UserError(
+                self.env._("Only a failed or waiting command can be corrected.")
+            )
+        if self.content_hidden:
+            raise UserError(
+                self.env._(
+                    "The content of this command is confidential, and hidden from you. "
+                    "Somebody with the role “Confidential Content” has to correct it."
+                )
+            )
 
     def _action_open_message(self):
         """Return the window of the message that the command came in by."""
@@ -230,10 +239,7 @@ class FinanceCommand(models.Model):
         self.ensure_one()
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
-        if self.state not in constants.RETRYABLE:
-            raise UserError(
-                self.env._("Only a failed or waiting command can be corrected.")
-            )
+        self._check_correctable()
         try:
             parse_command(self.type, data)
         except ContractError as error:
@@ -416,7 +422,11 @@ class FinanceCommand(models.Model):
                 "res_id": earlier.res_id,
             }
         )
-        self._handler()._check_same(parse_command(earlier.type, earlier.data), content)
+        # Of what was made pseudonymous nobody can say any more that it was the same.
+        if not earlier.is_pseudonymous:
+            self._handler()._check_same(
+                parse_command(earlier.type, earlier.data), content
+            )
         self.write(
             {
                 "state": "ignored",

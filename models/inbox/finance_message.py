@@ -14,6 +14,7 @@ from .. import clock, constants
 from ..access import require_group
 from . import receiving
 from .processing import Processor
+from .shown import masked
 from .wakeup import WAKER
 
 # Exceptions that say that a message could not be processed.
@@ -145,7 +146,7 @@ class FinanceMessage(models.Model):
             with contextlib.suppress(ValueError, RecursionError):
                 value = json.loads(text)
                 if message.content_hidden:
-                    value = _masked(value)
+                    value = masked(value)
                 text = json.dumps(value, indent=2, ensure_ascii=False)
                 message.body_text = text[: constants.PREVIEW_CHARS]
                 continue
@@ -580,12 +581,3 @@ class FinanceMessage(models.Model):
             cause=cause,
             correlation_id=self.correlation_id,
         )
-
-
-def _masked(value):
-    """Return JSON with its shape, and nothing of what it says."""
-    if isinstance(value, dict):
-        return {name: _masked(child) for name, child in value.items()}
-    if isinstance(value, list):
-        return [_masked(child) for child in value]
-    return value if value is None or isinstance(value, bool) else "****"

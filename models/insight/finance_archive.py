@@ -65,6 +65,13 @@ class FinanceArchive(models.Model):
     to_at = fields.Datetime(string="To", readonly=True)
     size = fields.Integer(string="Bytes", readonly=True)
     sha256 = fields.Char(string="SHA-256", required=True, readonly=True)
+    line_id = fields.Many2one(
+        "finance.purge.line",
+        string="Written By",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
     manifest = fields.Json(string="Manifest (raw)", readonly=True)
     manifest_text = fields.Text(string="Manifest", compute="_compute_manifest_text")
     attachment_id = fields.Many2one("ir.attachment", readonly=True, ondelete="restrict")
@@ -158,12 +165,13 @@ class FinanceArchive(models.Model):
         return content
 
     @api.model
-    def _store(self, kind, company, ids, moments):
+    def _store(self, kind, company, ids, moments, line=None):
         """Write rows to a file, as many as it takes.
 
         :param str kind: one of ``KINDS``
         :param ids: of the rows, in ascending order
         :param moments: {id: when it happened}, naive UTC
+        :param line: the ``finance.purge.line`` that tells of it
         :return: the ids that were written, from the beginning of ``ids``
         """
         written, content, digest = self._compress(kind, ids)
@@ -205,9 +213,11 @@ class FinanceArchive(models.Model):
                 "size": len(content),
                 "sha256": file_digest,
                 "manifest": manifest,
+                "line_id": line.id if line else False,
             }
         )
         archive._keep(content)
+        self.env["finance.privacy.index"]._archived(kind, written, archive)
         return written
 
     def _compress(self, kind, ids):

@@ -90,6 +90,7 @@ class FinancePostingRequest(models.Model):
     # === COMPUTES === #
 
     @api.depends("mapping", "command_id.data")
+    @api.depends_context("uid")
     def _compute_lines_html(self):
         for request in self:
             request.lines_html = request._lines_table()

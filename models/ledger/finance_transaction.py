@@ -85,7 +85,7 @@ class FinanceTransaction(models.Model):
     )
     entry_count = fields.Integer(compute="_compute_entry_count")
     payout_line_ids = fields.One2many(
-        "finance.payout.line", "transaction_id", "Settlement", readonly=True
+        "finance.payout.line", "transaction_id", "Settlement Lines", readonly=True
     )
     payout_id = fields.Many2one("finance.payout", compute="_compute_payout_id")
     transition_ids = fields.One2many(

@@ -39,7 +39,7 @@ class FinanceOwnershipConflict(models.Model):
     )
     owner_name = fields.Char(string="Owner", readonly=True)
     message = fields.Text(readonly=True)
-    content = fields.Text(related="command_id.data_text")
+    content = fields.Text(related="command_id.data_text", related_sudo=False)
     state = fields.Selection(
         [
             ("open", "Open"),

@@ -36,7 +36,9 @@ class FinanceReference(models.Model):
     record_name = fields.Char(
         string="In Odoo", compute="_compute_record_name", compute_sudo=True
     )
-    model_name = fields.Char(string="Kind", compute="_compute_record_name")
+    model_name = fields.Char(
+        string="Kind", compute="_compute_record_name", compute_sudo=True
+    )
     external_id = fields.Char(string="External ID", required=True, index="trigram")
     is_main = fields.Boolean(
         string="Main ID",

@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 
 from ...signing import MASK
 from .. import constants
+from ..guard import drop_former, guard, only, setting
 from ..words import header_lines, phases_text
 from . import batching
 
@@ -113,21 +114,12 @@ class FinanceAttempt(models.Model):
 
     def init(self):
         """Make the database refuse what the ORM must never do."""
-        self.env.cr.execute(
-            """
-            CREATE OR REPLACE FUNCTION finance_attempt_immutable() RETURNS trigger AS $$
-            BEGIN
-                IF current_setting('finance_hub.purge', true) = 'on'
-                   AND TG_OP = 'DELETE' THEN
-                    RETURN OLD;
-                END IF;
-                RAISE EXCEPTION 'finance_attempt is append-only'
-                    USING ERRCODE = 'insufficient_privilege';
-            END $$ LANGUAGE plpgsql;
-            CREATE OR REPLACE TRIGGER finance_attempt_immutable
-                BEFORE UPDATE OR DELETE ON finance_attempt
-                FOR EACH ROW EXECUTE FUNCTION finance_attempt_immutable();
-            """
+        drop_former(self.env.cr, self._table, "finance_attempt_immutable")
+        guard(
+            self.env.cr,
+            self._table,
+            delete=(setting("purge"),),
+            update=(f"{setting('pseudonymise')} AND {only('response_body')}",),
         )
 
     # === COMPUTES === #

@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from ...contracts import EVENT_TYPES
 from .. import constants
 from ..access import require_group
+from ..guard import OWN_ROW, drop_former, guard, only, setting
 
 
 class FinanceEvent(models.Model):
@@ -66,32 +67,12 @@ class FinanceEvent(models.Model):
 
     def init(self):
         """Make the database refuse what the ORM must never do."""
-        self.env.cr.execute(
-            """
-            CREATE OR REPLACE FUNCTION finance_event_immutable() RETURNS trigger AS $$
-            BEGIN
-                IF TG_OP = 'DELETE' THEN
-                    IF current_setting('finance_hub.purge', true) = 'on' THEN
-                        RETURN OLD;
-                    END IF;
-                    -- A row whose insertion is in progress and which we see is our
-                    -- own, of this very transaction (or a savepoint of it): nobody
-                    -- has seen it yet. xmin lacks the epoch, which is today's.
-                    IF pg_xact_status(
-                        ((pg_current_xact_id()::text::numeric
-                          - pg_current_xact_id()::xid::text::numeric)
-                         + OLD.xmin::text::numeric)::text::xid8
-                    ) = 'in progress' THEN
-                        RETURN OLD;
-                    END IF;
-                END IF;
-                RAISE EXCEPTION 'finance_event is append-only'
-                    USING ERRCODE = 'insufficient_privilege';
-            END $$ LANGUAGE plpgsql;
-            CREATE OR REPLACE TRIGGER finance_event_immutable
-                BEFORE UPDATE OR DELETE ON finance_event
-                FOR EACH ROW EXECUTE FUNCTION finance_event_immutable();
-            """
+        drop_former(self.env.cr, self._table, "finance_event_immutable")
+        guard(
+            self.env.cr,
+            self._table,
+            delete=(setting("purge"), OWN_ROW),
+            update=(f"{setting('pseudonymise')} AND {only('data', 'label')}",),
         )
 
     # === COMPUTES === #

@@ -52,5 +52,7 @@ class FinanceCommand(models.Model):
             ],
             order="id",
         )
-        external_id = self.data["external_id"]
-        return failed.filtered(lambda c: c.data.get("external_id") == external_id)
+        # Compared by the hub, whoever asks and whatever is hidden from him.
+        external_id = self.sudo().data["external_id"]
+        same = failed.sudo().filtered(lambda c: c.data["external_id"] == external_id)
+        return same.with_env(self.env)
