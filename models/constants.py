@@ -204,6 +204,60 @@ DUE_WARNING_HORIZON = timedelta(days=2)
 ESCALATION_MIN_SPAN = timedelta(hours=1)
 # Exceptions looked at in one run.
 ESCALATION_BATCH = 1000
+# Records that an exception names as those it concerns, of each model.
+CONCERNED_SHOWN = 10
+# Steps of the timeline that an exception shows; the whole is one click away.
+STEPS_SHOWN = 40
+# Lines of an entry that the preview of a compensation lists.
+PREVIEW_ENTRY_LINES = 30
+# Fields of a command that only say what it belongs to. Correcting them needs no second
+# person, as no amount, account or party changes by it.
+FREELY_CORRECTED = frozenset({"document_ref", "parent_ref", "reference"})
+# Fields of a correction whose change is listed one by one.
+DIFFERENCES_SHOWN = 200
+
+# === RANK === #
+# What an exception weighs: the higher, the further up. A class of severity weighs
+# more than everything the connector adds, and as much as five powers of ten of money.
+RANK_SEVERITY = {"critical": 4000, "high": 3000, "medium": 2000, "low": 1000, "info": 0}
+# For each power of ten at stake above the first, in the company's currency.
+RANK_AMOUNT_STEP = 200
+RANK_AMOUNT_MAX = 1200
+RANK_CRITICALITY = {"critical": 400, "standard": 200, "bulk": 0}
+# Added when somebody was warned of the due time, when it is over, and for each step
+# of the escalation.
+RANK_WARNED = 300
+RANK_LATE = 600
+RANK_ESCALATED = 200
+# Most steps that count, so that the rank stays within what is above.
+RANK_ESCALATED_MAX = 3
+
+# === BULK === #
+# Selections up to this size are worked on at once; a job takes larger ones, in pieces.
+BULK_AT_ONCE = 20
+# Exceptions decided on in one transaction of the job.
+BULK_PIECE = 50
+# The job works for this long, then hands over to a new one.
+BULK_BUDGET = timedelta(seconds=20)
+# Most exceptions that one action takes on.
+BULK_MAX = 20_000
+# A piece that lost a race is run again at once, so often.
+BULK_MAX_TRIES = 5
+
+# === ALERTS AND DIGESTS === #
+# A person gets at most one mail with alerts within this time; what comes meanwhile is
+# in the next one.
+ALERT_WINDOW = timedelta(hours=1)
+# Alerts that one mail lists, the gravest first, and how long they are kept.
+ALERT_LINES = 20
+ALERTS_KEPT = timedelta(days=90)
+# Hour of the day, where the person is, from which a digest is sent; the weekly one
+# comes on this day of the week (Monday is 0).
+DIGEST_HOUR = 7
+DIGEST_WEEKDAY = 0
+# Exceptions that a digest lists, and what counts as “about to be late” in it.
+DIGEST_LINES = 10
+DIGEST_SOON = timedelta(days=1)
 
 # === HOLDS AND APPROVALS === #
 # Holds looked at in one run of the scheduled action.

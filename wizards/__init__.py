@@ -12,3 +12,5 @@ from . import finance_try_wizard_result
 from . import finance_upload_wizard
 from . import finance_outcome_wizard
 from . import finance_payout_wizard
+from . import finance_compensate_wizard
+from . import finance_link_wizard

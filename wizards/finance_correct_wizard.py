@@ -5,6 +5,7 @@ from odoo.exceptions import UserError, ValidationError
 
 from ..models import constants
 from ..models.access import require_group
+from ..models.control.finance_correction import difference_html
 
 
 class FinanceCorrectWizard(models.TransientModel):
@@ -35,6 +36,10 @@ class FinanceCorrectWizard(models.TransientModel):
         string="Original Content",
         related_sudo=False,
     )
+    difference = fields.Html(
+        string="What You Changed", compute="_compute_difference"
+    )
+    needs_approval = fields.Boolean(compute="_compute_difference")
     reason = fields.Char(
         required=True, help="Why this is right; kept with the correction."
     )
@@ -43,6 +48,7 @@ class FinanceCorrectWizard(models.TransientModel):
     def default_get(self, fields_list):
         values = super().default_get(fields_list)
         command = self.env["finance.command"].browse(values.get("command_id"))
+        command._expect_content()
         if command and "content" in fields_list:
             values["content"] = command.data_text
             if command.type == "payment.captured":
@@ -65,6 +71,18 @@ class FinanceCorrectWizard(models.TransientModel):
         for wizard in self:
             wizard.concerns_document = wizard.command_id.type == "payment.captured"
 
+    @api.depends("content", "command_id")
+    def _compute_difference(self):
+        for wizard in self:
+            try:
+                data = wizard._parsed()
+            except ValidationError:
+                wizard.difference, wizard.needs_approval = False, False
+                continue
+            original = wizard.command_id.data
+            wizard.difference = difference_html(self.env, original, data)
+            wizard.needs_approval = wizard.command_id._changes_more_than_names(data)
+
     @api.onchange("move_id")
     def _onchange_move_id(self):
         if self.move_id:
@@ -74,7 +92,7 @@ class FinanceCorrectWizard(models.TransientModel):
 
     def _parsed(self):
         try:
-            data = json.loads(self.content)
+            data = json.loads(self.content or "")
         except ValueError as error:
             raise ValidationError(
                 self.env._("The content is not valid JSON: %s", error)

@@ -1,4 +1,8 @@
 from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ..models import clock, constants
+from ..models.access import require_group
 
 
 class FinanceReasonWizard(models.TransientModel):
@@ -30,6 +34,8 @@ class FinanceReasonWizard(models.TransientModel):
         """Do what was asked for, with the reason."""
         self.ensure_one()
         exceptions = self.exception_ids
+        if len(exceptions) > 1:
+            return self._in_bulk()
         if self.outcome == "resolved":
             exceptions._solve(self.reason)
         elif self.outcome == "cancelled":
@@ -41,3 +47,20 @@ class FinanceReasonWizard(models.TransientModel):
         else:
             exceptions._request_waiver(self.reason)
         return {"type": "ir.actions.act_window_close"}
+
+    def _in_bulk(self):
+        """Have each exception judged on its own."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        # What is wrong with the form is said before anything is done.
+        if self.outcome == "snoozed" and self.until <= clock.naive_now():
+            raise UserError(self.env._("Choose a time that is still to come."))
+        if self.outcome == "reassigned" and not (self.team_id or self.user_id):
+            raise UserError(self.env._("Choose a team or a person."))
+        return self.env["finance.bulk.action"]._start(
+            self.exception_ids,
+            self.outcome,
+            reason=self.reason,
+            until=self.until,
+            team_id=self.team_id.id,
+            assignee_id=self.user_id.id,
+        )

@@ -6,6 +6,7 @@ from odoo.tools import SQL
 from ...contracts import TAXONOMY
 from .. import clock, constants
 from ..access import require_group
+from . import impact
 
 OPEN_STATES = ("open", "in_progress")
 
@@ -16,7 +17,7 @@ class FinanceException(models.Model):
     _name = "finance.exception"
     _description = "Finance Exception"
     _inherit = ["mail.thread", "mail.activity.mixin"]
-    _order = "severity_rank, due_at, id"
+    _order = "rank desc, due_at, id"
     _rec_name = "summary"
 
     summary = fields.Char(required=True, readonly=True)
@@ -44,7 +45,14 @@ class FinanceException(models.Model):
         required=True,
         readonly=True,
     )
-    severity_rank = fields.Integer(readonly=True)
+    severity_rank = fields.Integer(readonly=True, aggregator=False)
+    rank = fields.Integer(
+        string="Impact",
+        readonly=True,
+        aggregator=False,
+        help="What it weighs: how severe it is, how much money is at stake, how "
+        "critical the connector is, and whether it is late. The highest comes first.",
+    )
     state = fields.Selection(
         [
             ("open", "Open"),
@@ -76,6 +84,12 @@ class FinanceException(models.Model):
     occurrences = fields.Integer(default=1, readonly=True)
     amount = fields.Monetary(string="At Stake", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
+    amount_company = fields.Monetary(
+        string="At Stake (Company Currency)",
+        currency_field="company_currency_id",
+        readonly=True,
+    )
+    company_currency_id = fields.Many2one(related="company_id.currency_id")
     res_model = fields.Char(string="Model", readonly=True)
     res_id = fields.Many2oneReference(
         string="Record", model_field="res_model", readonly=True
@@ -98,8 +112,13 @@ class FinanceException(models.Model):
     _fingerprint_unique = models.UniqueIndex(
         "(fingerprint) WHERE state IN ('open', 'in_progress')"
     )
-    _desk_idx = models.Index(
-        "(company_id, severity_rank, due_at) WHERE state IN ('open', 'in_progress')"
+    # The order of the list, whatever companies are looked at: its first page is read,
+    # not sorted.
+    _rank_idx = models.Index(
+        "(rank DESC, due_at, id) WHERE state IN ('open', 'in_progress')"
+    )
+    _cause_idx = models.Index(
+        "(code, connector_id) WHERE state IN ('open', 'in_progress')"
     )
     _record_idx = models.Index("(res_model, res_id)")
 
@@ -152,7 +171,14 @@ class FinanceException(models.Model):
     # === ACTIONS === #
 
     def action_retry(self):
-        """Try again what failed."""
+        """Try again what failed; several are judged one by one."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        if len(self) > 1:
+            return self.env["finance.bulk.action"]._start(self, "retry")
+        self._retry()
+        return True
+
+    def _retry(self):
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
         for exception in self:
@@ -168,7 +194,6 @@ class FinanceException(models.Model):
             exception._log_action(self.env._("Tried again"))
             for records in retryable:
                 records.action_retry()
-        return True
 
     def action_correct(self):
         """Open the form in which the command is corrected."""
@@ -180,6 +205,7 @@ class FinanceException(models.Model):
         """Take the exceptions on."""
         require_group(self.env, constants.GROUP_OPERATOR)
         self.check_access("read")
+        # One statement, however many are chosen.
         self.sudo().write({"user_id": self.env.user.id})
         return True
 
@@ -272,6 +298,7 @@ class FinanceException(models.Model):
         """
         now = clock.naive_now()
         kind = self.env["finance.exception.kind"]._facts(code, now)
+        stake = impact.in_company_currency(amount, currency, company, now.date())
         values = {
             "code": code,
             **kind,
@@ -289,6 +316,10 @@ class FinanceException(models.Model):
             "occurrences": occurrences,
             "amount": amount,
             "currency_id": currency.id if currency else None,
+            "amount_company": stake,
+            "rank": impact.rank(
+                kind["severity"], stake, connector.criticality if connector else None
+            ),
             "res_model": record._name,
             "res_id": record.id,
             "correlation_id": correlation_id,
@@ -308,6 +339,7 @@ class FinanceException(models.Model):
             DO UPDATE SET occurrences = finance_exception.occurrences
                               + EXCLUDED.occurrences,
                           last_seen_at = EXCLUDED.last_seen_at,
+                          rank = GREATEST(finance_exception.rank, EXCLUDED.rank),
                           summary = EXCLUDED.summary,
                           cause = EXCLUDED.cause,
                           due_at = COALESCE(%s::timestamp,

@@ -5,8 +5,7 @@ from odoo.fields import Domain
 from .. import clock, constants
 from ..access import require_group
 from ..words import age_text
-
-WARNING = "mail.mail_activity_data_warning"
+from . import impact
 
 
 class FinanceException(models.Model):
@@ -100,7 +99,14 @@ class FinanceException(models.Model):
         return self._ask_reason(self.env._("Waive: why?"), "waived")
 
     def action_grant_waiver(self):
-        """Let pass what somebody else asked to."""
+        """Let pass what somebody else asked to; several are judged one by one."""
+        require_group(self.env, constants.GROUP_APPROVER)
+        if len(self) > 1:
+            return self.env["finance.bulk.action"]._start(self, "grant")
+        self._grant_waiver()
+        return True
+
+    def _grant_waiver(self):
         require_group(self.env, constants.GROUP_APPROVER)
         self.check_access("read")
         for exception in self:
@@ -118,10 +124,16 @@ class FinanceException(models.Model):
             waived._close_without_remedy(
                 self.env._("Waived: %s", waived.waiver_reason), self.env.user
             )
-        return True
 
     def action_refuse_waiver(self):
         """Send it back: it has to be solved."""
+        require_group(self.env, constants.GROUP_APPROVER)
+        if len(self) > 1:
+            return self.env["finance.bulk.action"]._start(self, "refuse")
+        self._refuse_waiver()
+        return True
+
+    def _refuse_waiver(self):
         require_group(self.env, constants.GROUP_APPROVER)
         self.check_access("read")
         for exception in self:
@@ -134,7 +146,6 @@ class FinanceException(models.Model):
                     "waiver_reason": False,
                 }
             )
-        return True
 
     # === BUSINESS METHODS === #
 
@@ -183,10 +194,9 @@ class FinanceException(models.Model):
         self.sudo().write(values)
         if user and user != self.env.user:
             for exception in self.sudo():
-                if exception.with_user(user).has_access("read"):
-                    exception.activity_schedule(
-                        WARNING, summary=exception.summary, user_id=user.id
-                    )
+                self.env["finance.alert"]._tell(
+                    exception, user, "assigned", exception.summary
+                )
 
     def _request_waiver(self, reason):
         """Ask a second person to let the exceptions pass."""
@@ -244,8 +254,10 @@ class FinanceException(models.Model):
     def _warn_of_due(self, now):
         user = self.user_id or self.team_id.leader_id
         self.warned = True
+        self._rank_again()
         self._tell(
             user,
+            "warning",
             self.env._(
                 "Due in %(left)s: %(summary)s",
                 left=age_text(self.env, self.due_at - now),
@@ -263,8 +275,10 @@ class FinanceException(models.Model):
                 "escalated_to_id": team.id,
             }
         )
+        self._rank_again()
         self._tell(
             team.leader_id or self.user_id,
+            "late",
             self.env._(
                 "%(age)s late: %(summary)s",
                 age=age_text(self.env, now - self.due_at),
@@ -273,13 +287,31 @@ class FinanceException(models.Model):
         )
         self.env["finance.capture"]._note(self, "escalated", level)
 
-    def _tell(self, user, text):
-        """Put it before somebody who may see it."""
-        self.message_post(body=text)
-        if user and self.with_user(user).has_access("read"):
-            self.activity_schedule(WARNING, summary=text, user_id=user.id)
+    def _rank_again(self):
+        """Follow what became of the due time with the rank."""
+        self.ensure_one()
+        self.rank = impact.rank(
+            self.severity,
+            self.amount_company,
+            self.connector_id.criticality,
+            warned=self.warned,
+            late=self.is_overdue,
+            level=self.escalation_level,
+        )
 
-    def _resolve(self, how):
-        result = super()._resolve(how)
-        self.activity_unlink([WARNING], only_automated=True)
+    def _tell(self, user, kind, text):
+        """Put it before somebody who may see it.
+
+        :param str kind: of finance.alert
+        """
+        self.message_post(body=text)
+        if user:
+            self.env["finance.alert"]._tell(self, user, kind, text)
+
+    def write(self, vals):
+        was_open = self.filtered("is_open") if "state" in vals else self.browse()
+        result = super().write(vals)
+        closed = was_open.filtered(lambda exception: not exception.is_open)
+        if closed:
+            self.env["finance.alert"].sudo()._pass_on(closed)
         return result

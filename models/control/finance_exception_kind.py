@@ -44,6 +44,12 @@ class FinanceExceptionKind(models.Model):
         help="Hours until it has to be decided, of the team's working hours if it has "
         "some. 0: the case itself says, or there is no hurry.",
     )
+    second_person_from = fields.Float(
+        string="Second Person From",
+        tracking=True,
+        help="Amount, in the company's currency, from which on a second person decides "
+        "on a compensation. 0: always.",
+    )
     remedy = fields.Char(string="What the Hub Does", readonly=True, translate=True)
     next_step = fields.Char(string="What a Person Does", readonly=True, translate=True)
     runbook = fields.Html(
@@ -54,6 +60,10 @@ class FinanceExceptionKind(models.Model):
     _due_hours_range = models.Constraint(
         "CHECK (due_hours BETWEEN 0 AND 8760)",
         "An exception is due within 0 to 8760 hours.",
+    )
+    _second_person_range = models.Constraint(
+        "CHECK (second_person_from IS NULL OR second_person_from >= 0)",
+        "The amount from which on a second person decides can't be negative.",
     )
 
     # === CRUD === #

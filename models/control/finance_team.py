@@ -27,6 +27,14 @@ class FinanceTeam(models.Model):
         string="Working Hours",
         help="Due times count only these hours. Empty: round the clock.",
     )
+    digest = fields.Selection(
+        [("none", "Never"), ("daily", "Every Day"), ("weekly", "Every Week")],
+        required=True,
+        default="daily",
+        help="How often leader and members get a mail with what is open, late and "
+        "solved; nothing is sent when there is nothing. Each of them can choose "
+        "otherwise in their preferences.",
+    )
     kind_ids = fields.One2many("finance.exception.kind", "team_id", "Decides On")
 
     _name_unique = models.UniqueIndex("(name)", "There is a team of this name already.")

@@ -270,8 +270,12 @@ class FinanceCommand(models.Model):
                 "res_id": correction.id,
             }
         )
-        correction._resubmit()
+        correction._hand_in()
         return correction
+
+    def _hand_in(self):
+        """Have a correction applied."""
+        self._resubmit()
 
     def _exceptions(self):
         """Return the open exceptions about the commands."""

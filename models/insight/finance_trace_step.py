@@ -57,6 +57,11 @@ STAGES = """
            'finance.hold', h.id, h.company_id, h.correlation_id
       FROM finance_hold h
      UNION ALL
+    SELECT 'compensation', k.id, COALESCE(k.done_at, k.requested_at),
+           k.title || ' · ' || k.reason, k.state,
+           'finance.compensation', k.id, k.company_id, k.correlation_id
+      FROM finance_compensation k
+     UNION ALL
     SELECT 'exception', q.id, q.opened_at, q.code || ' · ' || q.summary, q.state,
            'finance.exception', q.id, q.company_id, q.correlation_id
       FROM finance_exception q
@@ -73,6 +78,7 @@ KINDS = [
     ("request", "Posting Request"),
     ("approval", "Approval"),
     ("hold", "Hold"),
+    ("compensation", "Compensation"),
     ("exception", "Exception"),
 ]
 

@@ -47,7 +47,9 @@ class FinanceHandlerApprovalOutcome(models.AbstractModel):
 
     def _find(self, command, content):
         """Return the request that is decided on."""
-        record = find_subject(self.env, command.company_id, content.subject)
+        record = find_subject(
+            self.env, command.company_id, content.subject
+        ) or command._linked_subject(content.subject)
         if not record:
             raise CommandWaits(
                 "D-ORPHAN",

@@ -32,7 +32,9 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
             command.connector_id, content.provider_ref
         )
         self._refuse_twice(known, content, currency)
-        registered = booking._registered(command, content, currency)
+        registered = command._linked("account.payment") or booking._registered(
+            command, content, currency
+        )
         invoices = registered and self._paid_by(registered)
         if not invoices:
             invoices = self.env["finance.matching"]._invoices(

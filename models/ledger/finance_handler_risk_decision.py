@@ -86,7 +86,9 @@ class FinanceHandlerRiskDecision(models.AbstractModel):
         command.write({"res_model": holds._name, "res_id": holds[:1].id})
 
     def _find(self, command, content):
-        record = find_subject(self.env, command.company_id, content.subject)
+        record = find_subject(
+            self.env, command.company_id, content.subject
+        ) or command._linked_subject(content.subject)
         if not record:
             raise CommandWaits(
                 "D-ORPHAN",

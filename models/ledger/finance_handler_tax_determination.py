@@ -76,7 +76,9 @@ class FinanceHandlerTaxDetermination(models.AbstractModel):
         )
 
     def _find(self, command, content):
-        move = find_subject(self.env, command.company_id, content.document)
+        move = find_subject(
+            self.env, command.company_id, content.document
+        ) or command._linked_subject(content.document)
         if not move or move._name != "account.move":
             raise CommandWaits(
                 "D-ORPHAN",

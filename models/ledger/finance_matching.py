@@ -31,8 +31,9 @@ class FinanceMatching(models.AbstractModel):
         """
         amount = float(content.amount)
         reference = content.document_ref
-        found = self.env["account.move"]
-        if reference:
+        # What a person chose outranks what a reference says.
+        found = command._linked("account.move")
+        if reference and not found:
             found = self._by_reference(command.company_id, reference, amount, currency)
         found = found or self._by_transaction(command, content, amount, currency)
         found = found or self._by_party(command, content, amount, currency)

@@ -311,6 +311,11 @@ class FinanceTransaction(models.Model):
                 for ref, candidates in by_ref.items():
                     if ref not in found and len(candidates) == 1:
                         found[ref] = candidates[0]
+        # What a person said that a reference means.
+        for ref in refs - found.keys():
+            known = self.env["finance.reference"]._find(connector, self._name, ref)
+            if known.captured_amount:
+                found[ref] = known
         return found
 
     @api.model
