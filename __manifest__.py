@@ -24,6 +24,7 @@
         "data/ir_cron_payment.xml",
         "data/ir_cron_mapping.xml",
         "data/ir_cron_control.xml",
+        "data/ir_cron_flow.xml",
         "data/finance_retention.xml",
         "data/finance_audit.xml",
         "data/finance_event_type.xml",
@@ -46,6 +47,10 @@
         "views/finance_hold_views.xml",
         "views/finance_approval_views.xml",
         "views/finance_exposure_views.xml",
+        "views/finance_flow_views.xml",
+        "views/finance_process_views.xml",
+        "views/finance_transaction_process_views.xml",
+        "data/finance_flow.xml",
         "views/finance_team_views.xml",
         "views/finance_credential_views.xml",
         "views/finance_replay_views.xml",
@@ -72,6 +77,7 @@
         "wizards/finance_party_wizard_views.xml",
         "wizards/finance_decide_wizard_views.xml",
         "wizards/finance_hold_wizard_views.xml",
+        "wizards/finance_process_wizard_views.xml",
         "wizards/finance_ping_wizard_views.xml",
         "wizards/finance_reason_wizard_views.xml",
         "wizards/finance_try_wizard_views.xml",
@@ -86,6 +92,7 @@
     "demo": [
         "demo/res_users.xml",
         "demo/finance_connector.xml",
+        "demo/finance_flow.xml",
     ],
     "assets": {
         "web.assets_backend": [

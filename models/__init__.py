@@ -8,6 +8,7 @@ from . import mapping
 from . import ledger
 from . import control
 from . import insight
+from . import flow
 
 # Extend what is defined by later stages, so they come after them.
 from .capture import finance_exception

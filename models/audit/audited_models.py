@@ -66,3 +66,13 @@ class FinanceExceptionKind(models.Model):
 class FinanceTeam(models.Model):
     _name = "finance.team"
     _inherit = ["finance.audited", "finance.team"]
+
+
+class FinanceFlow(models.Model):
+    _name = "finance.flow"
+    _inherit = ["finance.audited", "finance.flow"]
+
+
+class FinanceFlowStep(models.Model):
+    _name = "finance.flow.step"
+    _inherit = ["finance.audited", "finance.flow.step"]
