@@ -419,6 +419,33 @@ _ALL = (
         "Fetched again.",
         "Ask the sender for the feed before the cutoff.",
     ),
+    _code(
+        "B-PROCESS-STOPPED",
+        "A step of a process failed",
+        "Integration operations",
+        "high",
+        _HOURS[4],
+        "Looked at again with every new fact; goes on by itself once it holds.",
+        "Open the process, see which step failed and why, correct it, look again.",
+    ),
+    _code(
+        "B-PROCESS-LATE",
+        "A step of a process is late",
+        "Integration operations",
+        "medium",
+        _HOURS[4],
+        "Closed by itself when the step is done.",
+        "Open the process and see what its step waits for.",
+    ),
+    _code(
+        "B-FLOW-THRESHOLD",
+        "A flow is outside its thresholds",
+        "Integration operations",
+        "high",
+        _HOURS[4],
+        "Closed by itself when the flow is within its thresholds again.",
+        "Open the flow's late and stopped processes and look for what they share.",
+    ),
     # === CONTROL BREACH === #
     _code(
         "C-SIGNATURE",
@@ -500,6 +527,15 @@ _ALL = (
         None,
         "A correction is proposed, for four eyes.",
         "Find the difference before the period closes.",
+    ),
+    _code(
+        "C-DIVERGENCE",
+        "Process and books disagree",
+        "Controller",
+        "high",
+        _HOURS[4],
+        "Closed by itself when they agree again.",
+        "Compare the process with the document and the payment; correct what is wrong.",
     ),
 )
 

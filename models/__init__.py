@@ -9,6 +9,7 @@ from . import ledger
 from . import control
 from . import privacy
 from . import insight
+from . import flow
 
 # Extend what is defined by later stages, so they come after them.
 from .capture import finance_exception

@@ -436,3 +436,33 @@ CATALOGUE_DAYS = 7
 TRY_MAX_BYTES = 5 * 1024 * 1024
 TRY_MAX_COMMANDS = 300
 TRY_EXCERPT_CHARS = 200
+
+# === FLOWS === #
+# Facts read in one page, processes advanced in one transaction, and seconds that one
+# run of the engine takes at most.
+FLOW_PAGE = 1000
+FLOW_BATCH = 50
+FLOW_BUDGET = timedelta(seconds=30)
+# What advances at once, and what is collected for so long: by latency class.
+FLOW_PACE = {
+    "realtime": timedelta(0),
+    "micro_batch": timedelta(minutes=15),
+    "batch": timedelta(hours=12),
+}
+# Clocks of two servers differ by less than this: commands that were applied so shortly
+# before what is known are read once more.
+FLOW_CLOCK_MARGIN = timedelta(minutes=1)
+# Processes that one run of the check compares with the books, and how long an ended
+# process is still compared.
+FLOW_CHECK_BATCH = 500
+FLOW_CHECK_ENDED = timedelta(days=30)
+# A process that waits is looked at again after this though nothing was recorded.
+FLOW_RECHECK = timedelta(hours=1)
+# Hours of the figures on a flow: a day, a week, a month.
+FLOW_SPANS = {"day": 24, "week": 7 * 24, "month": 30 * 24}
+# Processes that ended, in the last day, from which on a failure rate says something.
+FLOW_MIN_SAMPLE = 5
+# Longest service time, in hours: a year.
+FLOW_MAX_HOURS = 8760
+# Where steps of a new flow begin to be numbered, and by how much.
+FLOW_STEP_GAP = 10

@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models import clock
 from ..models.inbox.finance_refusal import TALLY
 from .common import GROUPS, FinanceHubCommon, status
 
@@ -65,6 +66,14 @@ MATRIX = {
     "finance.policy": (READ, READ, ALL, READ),
     "finance.policy.step": (READ, READ, ALL, READ),
     "finance.delegation": (READ, "cr", "cr", READ),
+    "finance.flow": (READ, READ, ALL, READ),
+    "finance.flow.step": (READ, READ, ALL, READ),
+    "finance.flow.tally": (READ, READ, READ, READ),
+    "finance.flow.cursor": (READ, READ, READ, READ),
+    "finance.process": (READ, READ, READ, READ),
+    "finance.process.step": (READ, READ, READ, READ),
+    "finance.process.cancel.wizard": (ALL, NONE, NONE, NONE),
+    "finance.process.start.wizard": (ALL, NONE, NONE, NONE),
     "finance.exposure": (READ, READ, READ, READ),
     "finance.posting.request": (READ, READ, READ, READ),
     "finance.decide.wizard": (ALL, ALL, NONE, NONE),
@@ -97,6 +106,8 @@ MATRIX = {
 }
 # The same for all companies.
 COMMON = {
+    # Up to where the engine has read: numbers, for the whole database.
+    "finance.flow.cursor",
     "finance.scope",
     "finance.event.type",
     # One chain for the whole database: digests, without what they are of.
@@ -226,6 +237,7 @@ ACTIONS = {
     "finance.transaction": {
         "action_open_trace": EVERY_ROLE,
         "action_open_entries": EVERY_ROLE,
+        "action_open_processes": EVERY_ROLE,
         "action_record_outcome": OPERATOR,
     },
     "finance.payout": {
@@ -311,6 +323,32 @@ ACTIONS = {
         "action_end": {"approver", "administrator"},
     },
     "finance.exposure": {},
+    "finance.flow": {
+        "action_use_template": ADMINISTRATOR,
+        "action_new_version": ADMINISTRATOR,
+        "action_request_review": ADMINISTRATOR,
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_retire": ADMINISTRATOR,
+        "action_open_processes": EVERY_ROLE,
+    },
+    "finance.flow.step": {},
+    "finance.flow.tally": {},
+    "finance.flow.cursor": {},
+    "finance.process": {
+        "action_look": OPERATOR,
+        "action_compare": OPERATOR,
+        "action_cancel": OPERATOR,
+        "action_open_record": EVERY_ROLE,
+        "action_open_transaction": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.process.step": {
+        "action_done": {"operator", "approver"},
+        "action_open_process": EVERY_ROLE,
+    },
+    "finance.process.cancel.wizard": {"action_confirm": OPERATOR},
+    "finance.process.start.wizard": {"action_start": OPERATOR},
     "finance.posting.request": {
         "action_open_entry": EVERY_ROLE,
         "action_open_reversal": EVERY_ROLE,
@@ -478,8 +516,25 @@ class AccessCase(FinanceHubCommon):
                 "connector_id": self.shop.id,
             }
         )
+        self.make_flow_rows()
         # What is told of them is not told anew by what is tried on them.
         self.end_transaction()
+
+    def make_flow_rows(self):
+        """Make a flow, a process of it, and what is counted of both."""
+        flow = self.env["finance.flow"].create(
+            {
+                "name": "Flow",
+                "company_id": self.company.id,
+                "start_kind": "person",
+                "step_ids": [(0, 0, {"name": "Call", "kind": "task"})],
+            }
+        )
+        now = clock.naive_now()
+        processes = self.env["finance.process"]
+        processes._begin(flow, self.invoice, at=now)._advance()
+        self.env["finance.flow.tally"]._add(flow, now, on_time=1)
+        self.env["finance.flow.cursor"]._claim("access")
 
     def make_master_data(self):
         """Make a mapping, an unmapped code, and who owns what."""
@@ -641,6 +696,19 @@ class AccessCase(FinanceHubCommon):
                     "hold_ids": [(6, 0, self.rows("finance.hold").ids)],
                     "decision": "release",
                     "reason": "Because",
+                }
+            )
+        if model == "finance.process.cancel.wizard":
+            processes = self.rows("finance.process")
+            return self.env[model].create(
+                {"process_ids": [(6, 0, processes.ids)], "reason": "Because"}
+            )
+        if model == "finance.process.start.wizard":
+            return self.env[model].create(
+                {
+                    "res_model": "account.move",
+                    "res_ids": self.invoice.ids,
+                    "flow_id": self.rows("finance.flow").id,
                 }
             )
         if model == "finance.hold.wizard":

@@ -14,3 +14,5 @@ from . import finance_outcome_wizard
 from . import finance_payout_wizard
 from . import finance_compensate_wizard
 from . import finance_link_wizard
+from . import finance_process_cancel_wizard
+from . import finance_process_start_wizard

@@ -86,3 +86,13 @@ class FinancePolicyStep(models.Model):
 class FinanceDelegation(models.Model):
     _name = "finance.delegation"
     _inherit = ["finance.audited", "finance.delegation"]
+
+
+class FinanceFlow(models.Model):
+    _name = "finance.flow"
+    _inherit = ["finance.audited", "finance.flow"]
+
+
+class FinanceFlowStep(models.Model):
+    _name = "finance.flow.step"
+    _inherit = ["finance.audited", "finance.flow.step"]

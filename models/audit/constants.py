@@ -40,6 +40,8 @@ NOISE_FIELDS = frozenset(
         "write_date",
         "message_main_attachment_id",
         "file_next_at",
+        "advance_at",
+        "breach",
         "removed_count",
         "removed_at",
         "last_seen_at",

@@ -44,6 +44,8 @@ DECISIONS = {
     ("finance.compensation", "_take_back"): ("compensation.take_back", "reason"),
     ("finance.approval", "_decide_by_person"): ("approval.decide", "reason"),
     ("finance.approval", "_withdraw_by_person"): ("approval.withdraw", "reason"),
+    ("finance.process", "_cancel"): ("process.cancel", "reason"),
+    ("finance.process", "_begin_by_person"): ("process.start", None),
     ("finance.hold", "_release_by_person"): ("hold.release", "reason"),
     ("finance.command", "_correct"): ("command.correct", "reason"),
     ("finance.credential", "_set_secret"): ("credential.set_secret", None),

@@ -1,9 +1,7 @@
-from datetime import timedelta, timezone
-
 from odoo import api, fields, models, tools
 
 from ...contracts import SEVERITIES, TAXONOMY
-from .. import clock
+from .working_time import due_after
 
 
 class FinanceExceptionKind(models.Model):
@@ -159,13 +157,4 @@ class FinanceExceptionKind(models.Model):
         """
         if not self.due_hours:
             return None
-        calendar = self.team_id.calendar_id
-        if calendar:
-            planned = calendar.plan_hours(
-                self.due_hours,
-                opened_at.replace(tzinfo=timezone.utc),
-                compute_leaves=True,
-            )
-            if planned:
-                return clock.naive(planned.astimezone(timezone.utc))
-        return opened_at + timedelta(hours=self.due_hours)
+        return due_after(self.team_id.calendar_id, self.due_hours, opened_at)

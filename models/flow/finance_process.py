@@ -1,0 +1,527 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .. import clock, constants
+from ..access import require_group
+from ..insight.glance import hour_of
+from . import words
+from .finance_process_step import command_attributes
+
+RUNNING = ("running", "stopped")
+CODES = ("B-PROCESS-STOPPED", "B-PROCESS-LATE", "C-DIVERGENCE")
+CRON = "finance_hub.cron_advance_processes"
+
+
+class FinanceProcess(models.Model):
+    """One run of a flow, for one document, payment or counterparty.
+
+    Its steps are judged by what is recorded: events, commands, statuses, holds and
+    approvals. So it does not matter in which order or how often those come.
+    """
+
+    _name = "finance.process"
+    _description = "Finance Process"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "id desc"
+
+    name = fields.Char(string="What It Is About", required=True, readonly=True)
+    flow_id = fields.Many2one(
+        "finance.flow", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    team_id = fields.Many2one(related="flow_id.team_id", store=True)
+    criticality = fields.Selection(related="flow_id.criticality", store=True)
+    state = fields.Selection(
+        [
+            ("running", "Running"),
+            ("stopped", "Stopped"),
+            ("done", "Done"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        default="running",
+        readonly=True,
+    )
+    is_late = fields.Boolean(string="Late", readonly=True)
+    is_diverging = fields.Boolean(
+        string="Diverges", readonly=True, help="It and the books disagree."
+    )
+    key = fields.Char(required=True, readonly=True)
+    res_model = fields.Char(string="Model", readonly=True, required=True)
+    res_id = fields.Many2oneReference(
+        string="Record", model_field="res_model", readonly=True, required=True
+    )
+    transaction_id = fields.Many2one("finance.transaction", readonly=True, index=True)
+    correlation_id = fields.Char(readonly=True)
+    start_event_id = fields.Many2one(
+        "finance.event",
+        string="Started by Event",
+        readonly=True,
+        # Events are purged beneath the ORM, in time.
+        ondelete="set null",
+        index="btree_not_null",
+    )
+    start_command_id = fields.Many2one(
+        "finance.command",
+        string="Started by Command",
+        readonly=True,
+        ondelete="set null",
+        index="btree_not_null",
+    )
+    start_user_id = fields.Many2one("res.users", string="Started By", readonly=True)
+    started_at = fields.Datetime(required=True, readonly=True)
+    ended_at = fields.Datetime(readonly=True)
+    amount = fields.Monetary(string="At Stake", readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    step_ids = fields.One2many("finance.process.step", "process_id", "Steps")
+    step_id = fields.Many2one(
+        "finance.process.step", string="Waits For", readonly=True, index=True
+    )
+    due_at = fields.Datetime(string="Due", related="step_id.due_at")
+    woken = fields.Boolean(default=True, readonly=True)
+    looked_at = fields.Datetime(string="Last Look", readonly=True)
+    compared_at = fields.Datetime(string="Last Compared", readonly=True)
+    counted = fields.Selection(
+        [("on_time", "On Time"), ("late", "Late")], string="Outcome", readonly=True
+    )
+    counted_at = fields.Datetime(readonly=True)
+    failure_counted = fields.Boolean(readonly=True)
+    is_mine = fields.Boolean(compute="_compute_is_mine", search="_search_is_mine")
+    exception_ids = fields.Many2many(
+        "finance.exception", string="Exceptions", compute="_compute_exception_ids"
+    )
+    runbook = fields.Html(related="flow_id.runbook")
+
+    # One process of a flow for one thing, however often it is told of.
+    _key_unique = models.UniqueIndex("(flow_id, key)")
+    _record_idx = models.Index("(res_model, res_id)")
+    _correlation_idx = models.Index("(correlation_id)")
+    _woken_idx = models.Index("(flow_id, id) WHERE woken")
+    _running_idx = models.Index("(looked_at) WHERE state IN ('running', 'stopped')")
+    _compared_idx = models.Index("(compared_at)")
+
+    # === COMPUTES === #
+
+    def _compute_is_mine(self):
+        mine = self.filtered_domain(self._search_is_mine("in", [True]))
+        for process in self:
+            process.is_mine = process in mine
+
+    @api.model
+    def _search_is_mine(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        teams = (
+            self.env["finance.team"]
+            .sudo()
+            .search(
+                [
+                    "|",
+                    ("leader_id", "=", self.env.uid),
+                    ("member_ids", "in", self.env.uid),
+                ]
+            )
+        )
+        return [
+            ("state", "in", RUNNING),
+            "|",
+            ("step_id.team_id", "in", teams.ids),
+            ("flow_id.user_id", "=", self.env.uid),
+        ]
+
+    def _compute_exception_ids(self):
+        found = self.env["finance.exception"].search(
+            [("res_model", "=", self._name), ("res_id", "in", self.ids)]
+        )
+        for process in self:
+            process.exception_ids = found.filtered(
+                lambda e, p=process: e.res_id == p.id
+            )
+
+    # === CRUD === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(self.env._("Processes are kept; cancel them instead."))
+
+    def _mail_get_operation_for_mail_message_operation(self, message_operation):
+        """Let those comment who work here, see finance.exception."""
+        if message_operation == "create" and any(
+            self.env.user.has_group(group) for group in constants.GROUPS_WORKING
+        ):
+            return dict.fromkeys(self, "read")
+        return super()._mail_get_operation_for_mail_message_operation(message_operation)
+
+    # === ACTIONS === #
+
+    def action_look(self):
+        """Look now whether what it waits for is there; a failed step is tried again."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        for process in self:
+            if process.state not in RUNNING:
+                raise UserError(self.env._("“%s” has ended.", process.name))
+        processes = self.sudo()
+        processes.step_ids.filtered(lambda s: s.state == "failed")._try_again()
+        processes._advance()
+        return True
+
+    def action_compare(self):
+        """Compare the processes with documents and payments now."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        self.sudo()._compare()
+        return True
+
+    def action_cancel(self):
+        """Ask for the reason with which the processes end."""
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Cancel: why?"),
+            "res_model": "finance.process.cancel.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_process_ids": self.ids},
+        }
+
+    def action_open_record(self):
+        """Open the document or payment."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self.res_model,
+            "res_id": self.res_id,
+            "views": [(False, "form")],
+        }
+
+    def action_open_transaction(self):
+        """Open the transactions of the case."""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "finance_hub.finance_transaction_action"
+        )
+        domain = [("id", "in", self._transactions().ids)]
+        return {**action, "domain": domain, "context": {}}
+
+    def action_open_trace(self):
+        self.ensure_one()
+        self.check_access("read")
+        return self.env["finance.trace.step"]._action_for(
+            self.correlation_id, self.name
+        )
+
+    # === STARTING === #
+
+    @api.model
+    def _begin(self, flow, record, *, at, event=None, command=None, user=None):
+        """Start a process of a flow, unless the record has one.
+
+        :param at: naive UTC, when what starts it happened
+        :return: the process, that of before if there is one
+        """
+        key = f"{record._name}/{record.id}"
+        found = self.search([("flow_id", "=", flow.id), ("key", "=", key)])
+        if found:
+            return found
+        transaction = (
+            record
+            if record._name == "finance.transaction"
+            else (command.transaction_id if command else None)
+        )
+        # Its steps tell what happened; a log beside them would only cost.
+        process = self.with_context(tracking_disable=True).create(
+            {
+                "name": record.display_name or key,
+                "flow_id": flow.id,
+                "company_id": flow.company_id.id,
+                "key": key,
+                "res_model": record._name,
+                "res_id": record.id,
+                "transaction_id": transaction and transaction.id,
+                "correlation_id": (event or command).correlation_id
+                if event or command
+                else self.env["finance.hold"]._correlation_of(record, None),
+                "start_event_id": event and event.id,
+                "start_command_id": command and command.id,
+                "start_user_id": user and user.id,
+                "started_at": at,
+                "looked_at": at,
+                **self._amount_of(record),
+                "step_ids": [
+                    (0, 0, {"definition_id": step.id, "sequence": number})
+                    for number, step in enumerate(flow.step_ids, 1)
+                ],
+            }
+        )
+        return process.with_context(self.env.context)
+
+    @api.model
+    def _begin_by_person(self, flow, records):
+        """Start processes as a person asks for it.
+
+        :raise UserError: for a flow that nobody may start, or of another company
+        """
+        require_group(self.env, constants.GROUP_OPERATOR)
+        flow.check_access("read")
+        records.check_access("read")
+        if flow.state != "live" or flow.start_kind != "person":
+            raise UserError(
+                self.env._("“%s” is no live flow that a person starts.", flow.name)
+            )
+        processes = self.sudo()
+        for record in records:
+            company = record.company_id if "company_id" in record._fields else None
+            if company and company != flow.company_id:
+                raise UserError(
+                    self.env._(
+                        "“%(record)s” is not of the company of “%(flow)s”.",
+                        record=record.display_name,
+                        flow=flow.name,
+                    )
+                )
+            processes |= processes._begin(
+                flow.sudo(),
+                record.sudo(),
+                at=clock.naive_now(),
+                user=self.env.user,
+            )
+        processes._advance()
+        return processes
+
+    @api.model
+    def _amount_of(self, record):
+        for name in ("amount_total", "amount"):
+            if name in record._fields and "currency_id" in record._fields:
+                return {"amount": record[name], "currency_id": record.currency_id.id}
+        return {}
+
+    def _record(self):
+        """Return what the process is about, an empty recordset if it is gone."""
+        self.ensure_one()
+        if self.res_model not in self.env:
+            return self.browse()
+        return self.env[self.res_model].browse(self.res_id).exists()
+
+    def _document(self):
+        """Return the document or payment: what can be held and posted."""
+        record = self._record()
+        if record and record._name == "finance.transaction":
+            return record.move_id or record.payment_id
+        return record
+
+    def _start_content(self):
+        """Return (content, attributes) of what started it; None if it is not kept."""
+        self.ensure_one()
+        event, command = self.start_event_id, self.start_command_id
+        if event:
+            return event.data, event._filter_attributes()
+        if command:
+            return command.data, command_attributes(command)
+        return None, {}
+
+    def _transactions(self):
+        """Return the payments that the process is about, as providers tell of them."""
+        self.ensure_one()
+        transactions = self.env["finance.transaction"].sudo()
+        if self.transaction_id:
+            return self.transaction_id
+        ways = []
+        if self.correlation_id:
+            ways.append([("correlation_id", "=", self.correlation_id)])
+        if self.res_model == "account.move":
+            ways.append([("move_id", "=", self.res_id)])
+        elif self.res_model == "account.payment":
+            ways.append([("payment_id", "=", self.res_id)])
+        for way in ways:
+            transactions |= transactions.search(
+                [*way, ("company_id", "=", self.company_id.id)]
+            )
+        return transactions
+
+    # === GOING ON === #
+
+    def _wake(self):
+        """Have the processes looked at by the next run of the engine, soon."""
+        running = self.filtered(lambda process: process.state in RUNNING)
+        running.woken = True
+        cron = self.env.ref(CRON, raise_if_not_found=False)
+        if running and cron:
+            cron.sudo()._trigger()
+
+    def _advance(self):
+        """Go as far as what is recorded allows."""
+        for process in self:
+            process.write({"woken": False, "looked_at": clock.naive_now()})
+            if process.state in RUNNING:
+                process._advance_steps()
+
+    def _advance_steps(self):
+        reached_at = self.started_at
+        for step in self.step_ids:
+            if step.state == "pending":
+                step._reach(reached_at)
+            if step.state in ("active", "failed"):
+                step._look()
+            if step.state != "done":
+                self.step_id = step
+                self.state = "stopped" if step.state == "failed" else "running"
+                self._count()
+                return
+            reached_at = step.done_at
+        self.write({"state": "done", "step_id": False, "ended_at": reached_at})
+        self._count()
+
+    def _count(self):
+        """Count the process once for its flow; anew if it turns out otherwise."""
+        tally = self.env["finance.flow.tally"]
+        steps = self.step_ids
+        self.is_late = any(step.is_late for step in steps if step.state != "done")
+        late = any(step.is_late for step in steps)
+        outcome = "late" if late else "on_time" if self.state == "done" else False
+        if outcome != self.counted:
+            hour = hour_of(self.counted_at or clock.naive_now())
+            if self.counted:
+                tally._add(self.flow_id, hour, **{self.counted: -1})
+            if outcome:
+                tally._add(self.flow_id, hour, **{outcome: 1})
+            self.write({"counted": outcome, "counted_at": hour})
+        if self.state == "stopped" and not self.failure_counted:
+            tally._add(self.flow_id, hour_of(clock.naive_now()), failed=1)
+            self.failure_counted = True
+
+    def _cancel(self, reason):
+        """End the processes without their remaining steps.
+
+        What was held and asked for because of them is no more.
+        """
+        require_group(self.env, constants.GROUP_OPERATOR)
+        self.check_access("read")
+        for process in self:
+            if process.state not in RUNNING:
+                raise UserError(self.env._("“%s” has ended.", process.name))
+        processes = self.sudo()
+        for process in processes:
+            process.step_ids._give_up(reason)
+            process.write(
+                {
+                    "state": "cancelled",
+                    "is_late": False,
+                    "ended_at": clock.naive_now(),
+                    "step_id": False,
+                }
+            )
+            process.message_post(body=self.env._("Cancelled: %s", reason))
+            process._open_exceptions(*CODES)._resolve(
+                self.env._("The process was cancelled: %s", reason)
+            )
+
+    # === PEOPLE === #
+
+    def _open_exceptions(self, *codes):
+        """Return the open exceptions about the processes."""
+        return (
+            self.env["finance.exception"]
+            .sudo()
+            .search(
+                [
+                    ("code", "in", codes),
+                    ("res_model", "=", self._name),
+                    ("res_id", "in", self.ids),
+                    ("is_open", "=", True),
+                ]
+            )
+        )
+
+    def _report(self, code, fingerprint, summary, cause, team=None):
+        """Open an exception about the process, for the team of its flow.
+
+        One that is open already stays as it is.
+        """
+        self.ensure_one()
+        known = self._open_exceptions(code).filtered(
+            lambda e: e.fingerprint == f"{code}:{fingerprint}"
+        )
+        if known:
+            if known.cause != cause:
+                known.cause = cause
+            return known
+        exception = self.env["finance.exception"]._open(
+            code,
+            company=self.company_id,
+            record=self,
+            fingerprint=fingerprint,
+            summary=summary,
+            cause=cause,
+            correlation_id=self.correlation_id,
+            amount=self.amount if self.currency_id else None,
+            currency=self.currency_id or None,
+        )
+        team = team or self.flow_id.team_id
+        if team:
+            exception.write({"team_id": team.id, "owner_team": team.name})
+        return exception
+
+    # === THE LIFE OF THE MONEY === #
+
+    @api.model
+    def _milestones(self, correlation_id, transactions, steps):
+        """Return when a transaction reached what, and whether that was on time.
+
+        :param transactions: ``finance.transaction`` of the case
+        :param steps: ``finance.process.step`` of the case
+        :return: list of dicts with ``label``, ``at`` (naive UTC or None), ``due_at``
+            and ``on_time`` (None where nothing is due)
+        """
+        reached = self._reached(correlation_id, transactions)
+        found = []
+        for name, _label in words.MILESTONES:
+            step = steps.filtered(lambda s, n=name: s.definition_id.milestone == n)[:1]
+            at = reached.get(name) or (step.done_at if step.state == "done" else None)
+            due_at = step.due_at or None
+            on_time = None
+            if due_at:
+                on_time = (at or clock.naive_now()) <= due_at
+                if on_time and not at:
+                    on_time = None
+            found.append({"name": name, "at": at, "due_at": due_at, "on_time": on_time})
+        return found
+
+    @api.model
+    def _reached(self, correlation_id, transactions):
+        moments = {}
+        wanted = {
+            "acknowledged": "execution.acknowledged",
+            "settled": "settlement.settled",
+            "posted": "accounting.posted",
+            "reconciled": "reconciliation.reconciled",
+        }
+        log = transactions.transition_ids
+        if log:
+            moments["initiated"] = min(log.mapped("occurred_at"))
+        for name, status in wanted.items():
+            axis, statuses = words.reached_by(status)
+            times = [
+                line.occurred_at
+                for line in log
+                if line.axis == axis and line.status in statuses
+            ]
+            if times:
+                moments[name] = min(times)
+        if correlation_id:
+            self.env.cr.execute(
+                """
+                SELECT min(d.delivered_at)
+                  FROM finance_event e
+                  JOIN finance_delivery d ON d.event_id = e.id
+                 WHERE e.correlation_id = %s AND d.state = 'delivered'
+                """,
+                [correlation_id],
+            )
+            (reported,) = self.env.cr.fetchone()
+            if reported:
+                moments["reported"] = reported
+        return moments
