@@ -54,6 +54,14 @@ MATRIX = {
     "finance.archive": (NONE, NONE, READ, READ),
     "finance.hold": (READ, READ, READ, READ),
     "finance.approval": (READ, READ, READ, READ),
+    "finance.duty": (READ, READ, READ, READ),
+    "finance.duty.conflict": (READ, READ, "cru", READ),
+    "finance.duty.wizard": (ALL, ALL, ALL, NONE),
+    "finance.test.call": (READ, READ, READ, READ),
+    "finance.break.glass": (READ, "ru", READ, READ),
+    "finance.access.line": (READ, READ, READ, READ),
+    "finance.access.review": (READ, READ, READ, READ),
+    "finance.access.review.line": (READ, READ, READ, READ),
     "finance.exposure": (READ, READ, READ, READ),
     "finance.posting.request": (READ, READ, READ, READ),
     "finance.decide.wizard": (ALL, ALL, NONE, NONE),
@@ -86,6 +94,8 @@ MATRIX = {
 # The same for all companies.
 COMMON = {
     "finance.scope",
+    "finance.duty",
+    "finance.duty.conflict",
     "finance.event.type",
     # One chain for the whole database: digests, without what they are of.
     "finance.audit.position",
@@ -268,6 +278,30 @@ ACTIONS = {
         "action_open_record": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
     },
+    "finance.duty": {"action_open_holders": EVERY_ROLE},
+    "finance.duty.conflict": {
+        "action_confirm": {"approver"},
+        "action_discard": {"approver", "administrator"},
+    },
+    # It asks for the word of a reviewer here.
+    "finance.duty.wizard": {"action_confirm": {"approver"}},
+    "finance.test.call": {},
+    "finance.break.glass": {
+        # Only with the right to emergency access.
+        "action_break": set(),
+        "action_end": {"approver", "administrator"},
+        "action_review": {"approver"},
+        "action_open_entries": EVERY_ROLE,
+    },
+    "finance.access.line": {},
+    "finance.access.review": {
+        "action_begin": {"approver", "auditor"},
+        "action_open_lines": EVERY_ROLE,
+    },
+    "finance.access.review.line": {
+        "action_certify": {"approver"},
+        "action_revoke": {"approver"},
+    },
     "finance.exposure": {},
     "finance.posting.request": {
         "action_open_entry": EVERY_ROLE,
@@ -324,7 +358,10 @@ ACTIONS = {
     "finance.reason.wizard": {"action_confirm": OPERATOR},
 }
 # Called on the model, whatever records there are.
-ON_THE_MODEL = {("finance.credential", "action_reencrypt")}
+ON_THE_MODEL = {
+    ("finance.credential", "action_reencrypt"),
+    ("finance.access.review", "action_begin"),
+}
 
 
 class AccessCase(FinanceHubCommon):
@@ -408,6 +445,15 @@ class AccessCase(FinanceHubCommon):
                 "connector_id": self.shop.id,
             }
         )
+        self.make_tested(self.shop)
+        self.env["finance.break.glass"].create(
+            {
+                "user_id": self.users["nobody"].id,
+                "company_id": self.company.id,
+                "reason": "Because",
+            }
+        )
+        self.env["finance.access.review"]._begin(self.company)
         # What is told of them is not told anew by what is tried on them.
         self.end_transaction()
 
@@ -600,6 +646,16 @@ class AccessCase(FinanceHubCommon):
                 }
             )
             return wizard if model == wizard._name else wizard.line_ids
+        if model == "finance.duty.wizard":
+            lines = self.row("finance.access.review.line")
+            return self.env[model].create(
+                {
+                    "res_model": lines._name,
+                    "res_ids": lines.ids,
+                    "method": "action_certify",
+                    "reason": "Because",
+                }
+            )
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model.startswith("finance.try.wizard"):

@@ -218,6 +218,7 @@ class TestTours(FinanceHubCommon, HttpCase):
         )
         self.assertEqual(credential.state, "active")
         self.assertEqual(len(credential._secrets()), 1)
+        self.make_tested(connector)
         self.walk(
             "finance_hub_connector_request", "administrator", "finance_connector_action"
         )

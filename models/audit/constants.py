@@ -12,6 +12,8 @@ ROLES = (
     constants.GROUP_APPROVER,
     constants.GROUP_ADMINISTRATOR,
     constants.GROUP_AUDITOR,
+    constants.GROUP_CONFIDENTIAL,
+    constants.GROUP_BREAK_GLASS,
 )
 
 # === ENTRIES === #
@@ -40,6 +42,8 @@ NOISE_FIELDS = frozenset(
         "write_date",
         "message_main_attachment_id",
         "file_next_at",
+        "configured_at",
+        "configured_by_ids",
         "removed_count",
         "removed_at",
         "last_seen_at",
