@@ -23,3 +23,6 @@ from .capture import finance_payout
 
 # Follows what all the others do, so it comes last.
 from . import audit
+
+# Follows who does what, audited, and asks the trail.
+from . import duties

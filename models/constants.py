@@ -9,6 +9,8 @@ GROUP_ADMINISTRATOR = "finance_hub.group_administrator"
 GROUP_AUDITOR = "finance_hub.group_auditor"
 # Sees the content of messages that are kept encrypted.
 GROUP_CONFIDENTIAL = "finance_hub.group_confidential"
+# May take a role for some hours, with an alarm.
+GROUP_BREAK_GLASS = "finance_hub.group_break_glass"
 # Those who leave their word on what they work at; auditors look on.
 GROUPS_WORKING = (GROUP_OPERATOR, GROUP_APPROVER, GROUP_ADMINISTRATOR)
 

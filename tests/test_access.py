@@ -74,6 +74,14 @@ MATRIX = {
     "finance.process.step": (READ, READ, READ, READ),
     "finance.process.cancel.wizard": (ALL, NONE, NONE, NONE),
     "finance.process.start.wizard": (ALL, NONE, NONE, NONE),
+    "finance.duty": (READ, READ, READ, READ),
+    "finance.duty.conflict": (READ, READ, "cru", READ),
+    "finance.duty.wizard": (ALL, ALL, ALL, NONE),
+    "finance.test.call": (READ, READ, READ, READ),
+    "finance.break.glass": (READ, "ru", READ, READ),
+    "finance.access.line": (READ, READ, READ, READ),
+    "finance.access.review": (READ, READ, READ, READ),
+    "finance.access.review.line": (READ, READ, READ, READ),
     "finance.exposure": (READ, READ, READ, READ),
     "finance.posting.request": (READ, READ, READ, READ),
     "finance.decide.wizard": (ALL, ALL, NONE, NONE),
@@ -109,6 +117,8 @@ COMMON = {
     # Up to where the engine has read: numbers, for the whole database.
     "finance.flow.cursor",
     "finance.scope",
+    "finance.duty",
+    "finance.duty.conflict",
     "finance.event.type",
     # One chain for the whole database: digests, without what they are of.
     "finance.audit.position",
@@ -321,6 +331,29 @@ ACTIONS = {
     "finance.delegation": {
         "action_confirm": {"approver"},
         "action_end": {"approver", "administrator"},
+    "finance.duty": {"action_open_holders": EVERY_ROLE},
+    "finance.duty.conflict": {
+        "action_confirm": {"approver"},
+        "action_discard": {"approver", "administrator"},
+    },
+    # It asks for the word of a reviewer here.
+    "finance.duty.wizard": {"action_confirm": {"approver"}},
+    "finance.test.call": {},
+    "finance.break.glass": {
+        # Only with the right to emergency access.
+        "action_break": set(),
+        "action_end": {"approver", "administrator"},
+        "action_review": {"approver"},
+        "action_open_entries": EVERY_ROLE,
+    },
+    "finance.access.line": {},
+    "finance.access.review": {
+        "action_begin": {"approver", "auditor"},
+        "action_open_lines": EVERY_ROLE,
+    },
+    "finance.access.review.line": {
+        "action_certify": {"approver"},
+        "action_revoke": {"approver"},
     },
     "finance.exposure": {},
     "finance.flow": {
@@ -405,7 +438,10 @@ ACTIONS = {
     "finance.reason.wizard": {"action_confirm": OPERATOR},
 }
 # Called on the model, whatever records there are.
-ON_THE_MODEL = {("finance.credential", "action_reencrypt")}
+ON_THE_MODEL = {
+    ("finance.credential", "action_reencrypt"),
+    ("finance.access.review", "action_begin"),
+}
 
 
 class AccessCase(FinanceHubCommon):
@@ -517,6 +553,15 @@ class AccessCase(FinanceHubCommon):
             }
         )
         self.make_flow_rows()
+        self.make_tested(self.shop)
+        self.env["finance.break.glass"].create(
+            {
+                "user_id": self.users["nobody"].id,
+                "company_id": self.company.id,
+                "reason": "Because",
+            }
+        )
+        self.env["finance.access.review"]._begin(self.company)
         # What is told of them is not told anew by what is tried on them.
         self.end_transaction()
 
@@ -740,6 +785,16 @@ class AccessCase(FinanceHubCommon):
             return wizard if model == wizard._name else wizard.line_ids
         if model == "finance.upload.wizard":
             return self.env[model].create({"connector_id": self.shop.id})
+        if model == "finance.duty.wizard":
+            lines = self.row("finance.access.review.line")
+            return self.env[model].create(
+                {
+                    "res_model": lines._name,
+                    "res_ids": lines.ids,
+                    "method": "action_certify",
+                    "reason": "Because",
+                }
+            )
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model.startswith("finance.try.wizard"):

@@ -156,6 +156,7 @@ class TestAuditEntries(AuditCase):
     def test_go_live(self):
         connector = self.make_connector(state="draft")
         self.make_endpoint("https://example.com/a", connector)
+        self.make_tested(connector)
         steps = [
             ("action_request_review", "administrator", "draft", "in_review"),
             ("action_reject", "approver", "in_review", "draft"),

@@ -39,6 +39,7 @@ class ConnectorCase(FinanceHubCommon):
             {"name": "Secret", "connector_id": connector.id, "direction": "inbound"}
         )
         credential._set_secret(SECRET)
+        self.make_tested(connector)
         return connector
 
     def tracked(self, record):

@@ -919,6 +919,7 @@ class TestEndpointAuthentication(ConnectorCase):
         with self.assertRaisesRegex(UserError, "the secret of “No token yet”"):
             self.connector._check_ready()
         empty._set_secret("token")
+        self.make_tested(self.connector)
         self.connector._check_ready()
 
     def test_form(self):

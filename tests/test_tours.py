@@ -193,6 +193,7 @@ class TestTours(TourCase):
         )
         self.assertEqual(credential.state, "active")
         self.assertEqual(len(credential._secrets()), 1)
+        self.make_tested(connector)
         self.walk(
             "finance_hub_connector_request", "administrator", "finance_connector_action"
         )

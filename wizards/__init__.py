@@ -16,3 +16,4 @@ from . import finance_compensate_wizard
 from . import finance_link_wizard
 from . import finance_process_cancel_wizard
 from . import finance_process_start_wizard
+from . import finance_duty_wizard

@@ -75,6 +75,9 @@ class FinancePingWizard(models.TransientModel):
         result = send_once(parcel, allowed_networks())
         wizard = self.create(self._values(endpoint, parcel, result))
         wizard._log()
+        self.env["finance.test.call"]._note_sent(
+            endpoint, result.outcome.delivered, wizard.headline
+        )
         return wizard._action()
 
     @api.model

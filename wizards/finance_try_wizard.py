@@ -90,6 +90,9 @@ class FinanceTryWizard(models.TransientModel):
         else:
             values.update(self._understood(parsed))
         self.write(values)
+        self.env["finance.test.call"]._note_read(
+            self.connector_id, self.understood, self.headline
+        )
         return self._action()
 
     # === BUSINESS METHODS === #

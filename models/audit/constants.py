@@ -12,6 +12,8 @@ ROLES = (
     constants.GROUP_APPROVER,
     constants.GROUP_ADMINISTRATOR,
     constants.GROUP_AUDITOR,
+    constants.GROUP_CONFIDENTIAL,
+    constants.GROUP_BREAK_GLASS,
 )
 
 # === ENTRIES === #
@@ -42,6 +44,8 @@ NOISE_FIELDS = frozenset(
         "file_next_at",
         "advance_at",
         "breach",
+        "configured_at",
+        "configured_by_ids",
         "removed_count",
         "removed_at",
         "last_seen_at",

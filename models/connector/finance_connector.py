@@ -2,7 +2,6 @@ import re
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import is_html_empty
 
 from ...contracts import ContractError, validate
 from ...providers import ADAPTERS
@@ -250,14 +249,7 @@ class FinanceConnector(models.Model):
         require_group(self.env, constants.GROUP_APPROVER)
         for connector in self:
             connector._expect_state("in_review")
-            if self.env.user in (connector.requested_by_id, connector.create_uid):
-                raise UserError(
-                    self.env._(
-                        "You configured or submitted “%s” yourself, so somebody "
-                        "else must put it live.",
-                        connector.name,
-                    )
-                )
+            connector._check_second_person("action_approve")
             connector._check_ready()
         self.sudo().write({"state": "live", "approved_by_id": self.env.user.id})
         return True
@@ -342,61 +334,6 @@ class FinanceConnector(models.Model):
 
     def _expect_state(self, *states):
         expect_state(self, *states)
-
-    def _check_ready(self):
-        """Refuse to go live while something would surely fail.
-
-        :raise UserError: listing everything that is missing
-        """
-        self.ensure_one()
-        missing = []
-        if not self.user_id:
-            missing.append(self.env._("an owner"))
-        if is_html_empty(self.runbook):
-            missing.append(self.env._("a runbook (what to do when it fails)"))
-        if not self.endpoint_ids and not self._has_inbound_credential():
-            missing.append(
-                self.env._(
-                    "an endpoint to send to, or a signing secret for messages "
-                    "that come in"
-                )
-            )
-        for endpoint in self.endpoint_ids:
-            if endpoint.transport == "feed":
-                if not endpoint.feed_client_ids:
-                    missing.append(
-                        self.env._(
-                            "an API client with a key that may read events, for the "
-                            "feed “%s”",
-                            endpoint.name,
-                        )
-                    )
-            # A broker vouches for the sender by its own login.
-            elif (
-                endpoint.transport != "amqp" or endpoint.credential_id
-            ) and not endpoint.credential_id._usable():
-                missing.append(
-                    self.env._("a signing secret for endpoint “%s”", endpoint.name)
-                )
-            for credential in (
-                endpoint.auth_credential_id | endpoint.client_certificate_id
-            ):
-                if not credential._usable():
-                    missing.append(
-                        self.env._(
-                            "the secret of “%(credential)s” for “%(endpoint)s”",
-                            credential=credential.name,
-                            endpoint=endpoint.name,
-                        )
-                    )
-        if missing:
-            raise UserError(
-                self.env._(
-                    "“%(name)s” can't go live yet. It still needs: %(missing)s.",
-                    name=self.name,
-                    missing="; ".join(missing),
-                )
-            )
 
     def _has_inbound_credential(self):
         inbound = self.credential_ids.filtered(lambda c: c.direction == "inbound")

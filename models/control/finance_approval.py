@@ -267,14 +267,17 @@ class FinanceApproval(models.Model):
         """
         self._check_pending()
         for approval in self.sudo():
-            if approval._is_involved(self.env.user):
-                raise UserError(
-                    self.env._(
-                        "You prepared, corrected or requested “%s”, so somebody else "
-                        "must decide.",
-                        approval.title,
-                    )
-                )
+            self.env["finance.duty"]._check(
+                approval,
+                "approve",
+                approval._duty_people(self.env.user),
+                message=self.env._(
+                    "You prepared, corrected or requested “%s”, so somebody else "
+                    "must decide.",
+                    approval.title,
+                ),
+                retry="action_approve",
+            )
             approval._check_turn(self.env.user)
             if not approval._is_unchanged():
                 raise UserError(
@@ -291,16 +294,23 @@ class FinanceApproval(models.Model):
         record = self._record()
         return bool(record) and record._finance_approval_version() == self.version
 
-    def _is_involved(self, user):
-        """Return whether a user may not decide, having had a hand in it."""
+    def _duty_people(self, user):
+        """Return who had which part in it, see ``finance.duty._check``.
+
+        :param user: who is about to decide; other systems may have named them
+        """
         self.ensure_one()
         record = self._record()
-        people = self.requested_by_id
-        if record:
-            people |= record._finance_approval_people()
+        made = record._finance_approval_people() if record else user.browse()
         names = (user.name, user.login, user.email)
-        return user in people or any(
-            self._is_involved_name(name) for name in names if name
+        if any(self._is_involved_name(name) for name in names if name):
+            made |= user
+        return {"requested": self.requested_by_id, "made": made}
+
+    def _is_involved(self, user):
+        """Return whether a user may not decide, having had a hand in it."""
+        return self.env["finance.duty"]._refuses(
+            "approve", self._duty_people(user), user
         )
 
     def _is_involved_name(self, name):

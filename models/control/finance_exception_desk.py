@@ -111,13 +111,16 @@ class FinanceException(models.Model):
         self.check_access("read")
         for exception in self:
             exception._expect_waiver()
-            if exception.waiver_requested_by_id == self.env.user:
-                raise AccessError(
-                    self.env._(
-                        "You asked for this waiver yourself, so somebody else must "
-                        "decide."
-                    )
-                )
+            self.env["finance.duty"]._check(
+                exception,
+                "waive",
+                {"requested": exception.waiver_requested_by_id},
+                message=self.env._(
+                    "You asked for this waiver yourself, so somebody else must decide."
+                ),
+                error=AccessError,
+                retry="action_grant_waiver",
+            )
             exception._log_action(self.env._("Waived"), exception.sudo().waiver_reason)
             waived = exception.sudo()
             waived.waiver_state = "granted"

@@ -452,14 +452,17 @@ class FinanceHold(models.Model):
         for hold in self:
             if hold.state != "active":
                 raise UserError(self.env._("“%s” is not active any more.", hold.title))
-            if self.env.user in hold.sudo()._involved():
-                raise UserError(
-                    self.env._(
-                        "You placed “%s”, or corrected what placed it, so somebody "
-                        "else must release it.",
-                        hold.title,
-                    )
-                )
+            self.env["finance.duty"]._check(
+                hold,
+                "release",
+                hold.sudo()._duty_people(),
+                message=self.env._(
+                    "You placed “%s”, or corrected what placed it, so somebody "
+                    "else must release it.",
+                    hold.title,
+                ),
+                retry="action_release",
+            )
             if hold.kind == "approval":
                 pending = self.env["finance.approval"]._pending(hold.sudo()._record())
                 if pending:
@@ -471,13 +474,13 @@ class FinanceHold(models.Model):
                         )
                     )
 
-    def _involved(self):
-        """Return the people who may not release the hold."""
+    def _duty_people(self):
+        """Return who had which part in it, see ``finance.duty._check``."""
         self.ensure_one()
-        people = self.placed_by_id
+        correctors = self.env["res.users"]
         for command in self.command_id | self.command_ids:
-            people |= command._correctors()
-        return people
+            correctors |= command._correctors()
+        return {"placed": self.placed_by_id, "made": correctors}
 
     def _end(self, state, reason, *, command=None, user=None, values=None):
         """End active holds, and let go what they stopped.

@@ -355,14 +355,17 @@ class FinanceMapping(models.Model):
         for mapping in self:
             mapping.domain_id._require_steward(mapping.company_id)
             mapping._expect_state("proposed")
-            if self.env.user in (mapping.proposed_by_id, mapping.create_uid):
-                raise UserError(
-                    self.env._(
-                        "You made or proposed “%s” yourself, so somebody else must "
-                        "approve it.",
-                        mapping.display_name,
-                    )
-                )
+            self.env["finance.duty"]._check(
+                mapping,
+                "map",
+                {"requested": mapping.proposed_by_id, "made": mapping.create_uid},
+                message=self.env._(
+                    "You made or proposed “%s” yourself, so somebody else must "
+                    "approve it.",
+                    mapping.display_name,
+                ),
+                retry="action_approve",
+            )
         self.sudo()._put_in_force(self.env.user)
         return True
 

@@ -93,10 +93,13 @@ class FinanceOwnershipConflict(models.Model):
         require_group(self.env, constants.GROUP_APPROVER)
         for conflict in self:
             conflict._expect_state("requested")
-            if conflict.requested_by_id == self.env.user:
-                raise UserError(
-                    self.env._("You asked for it, so somebody else must agree.")
-                )
+            self.env["finance.duty"]._check(
+                conflict,
+                "agree",
+                {"requested": conflict.requested_by_id},
+                message=self.env._("You asked for it, so somebody else must agree."),
+                retry="action_approve",
+            )
         self.sudo()._decide("applied", self.env.user)
         for conflict in self.sudo():
             conflict.command_id._resubmit()

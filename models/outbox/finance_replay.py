@@ -348,15 +348,19 @@ class FinanceReplay(models.Model):
         self._begin(constants.GROUP_APPROVER)
         for replay in self:
             replay._expect_state("to_approve")
-            if self.env.user in (
-                replay.requested_by_id | replay.counted_by_id | replay.create_uid
-            ):
-                raise UserError(
-                    self.env._(
-                        "You prepared or requested this yourself, so somebody else "
-                        "must approve it."
-                    )
-                )
+            self.env["finance.duty"]._check(
+                replay,
+                "replay",
+                {
+                    "requested": replay.requested_by_id,
+                    "made": replay.counted_by_id | replay.create_uid,
+                },
+                message=self.env._(
+                    "You prepared or requested this yourself, so somebody else must "
+                    "approve it."
+                ),
+                retry="action_approve",
+            )
             replay.sudo().approved_by_id = self.env.user
             replay._log(self.env._("Approved"))
             replay.sudo()._start()
