@@ -31,6 +31,7 @@ from . import test_credential
 from . import test_contract_versions
 from . import test_catalogue
 from . import test_access
+from . import test_access_rules
 from . import test_access_delivery
 from . import test_amqp
 from . import test_trace
