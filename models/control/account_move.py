@@ -1,6 +1,8 @@
 from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 
+from . import posting
+
 SALES = ("out_invoice", "out_receipt")
 
 
@@ -16,10 +18,35 @@ class AccountMove(models.Model):
         help="Who asked for the document to be posted once nothing holds it.",
     )
 
+    def init(self):
+        super().init()
+        posting.install(self.env.cr)
+
+    # === CRUD === #
+
+    def write(self, vals):
+        # Here and not in _post, which may leave some of them drafts: and by now Odoo
+        # has the documents in memory, so that looking at them costs nothing.
+        if vals.get("state") == "posted":
+            self._finance_before_posting()
+        return super().write(vals)
+
     # === HOOKS === #
 
+    def _finance_before_posting(self):
+        """Stop what is held, and new business with a counterparty that is blocked.
+
+        :raise UserError: naming what stops it
+        """
+        if not self:
+            return
+        found = posting.look(self)
+        if found.blocked:
+            self._finance_check_blocked()
+        if found.held:
+            self._finance_check_holds()
+
     def _post(self, soft=True):
-        self._finance_check_holds()
         posted = super()._post(soft)
         asked = posted.filtered("finance_post_user_id")
         if asked:
