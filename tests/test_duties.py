@@ -81,18 +81,20 @@ class TestMatrix(DutiesCase):
             lambda: boss.with_user(self.officer).write(
                 {"implied_ids": [(4, approver.id)]}
             ),
-            lambda: self.env["res.users"]
-            .with_user(self.officer)
-            .with_context(no_reset_password=True)
-            .create(
-                {
-                    "name": "New",
-                    "login": "matrix_new",
-                    "group_ids": [
-                        (4, approver.id),
-                        (4, self.group(hub.GROUP_ADMINISTRATOR).id),
-                    ],
-                }
+            lambda: (
+                self.env["res.users"]
+                .with_user(self.officer)
+                .with_context(no_reset_password=True)
+                .create(
+                    {
+                        "name": "New",
+                        "login": "matrix_new",
+                        "group_ids": [
+                            (4, approver.id),
+                            (4, self.group(hub.GROUP_ADMINISTRATOR).id),
+                        ],
+                    }
+                )
             ),
         ):
             with self.assertRaisesRegex(UserError, refused), self.env.cr.savepoint():
@@ -186,9 +188,7 @@ class TestMatrix(DutiesCase):
         # The strictest of several parts counts.
         self.conflict("record_go_live_configured").effect = "refuse"
         with self.assertRaises(UserError):
-            duties._check(
-                record, "go_live", {**people, "configured": self.approver}
-            )
+            duties._check(record, "go_live", {**people, "configured": self.approver})
         rule.effect = "allow"
         duties._check(record, "go_live", people)
         self.assertEqual(len(self.entries("duty.conflict")), 2)
@@ -208,7 +208,9 @@ class TestMatrix(DutiesCase):
         with self.assertRaisesRegex(UserError, "proposed this yourself"):
             conflict.with_user(both).action_confirm()
         conflict.with_user(self.approver).action_confirm()
-        self.assertEqual((conflict.effect, conflict.proposed_by_id.id), ("reason", False))
+        self.assertEqual(
+            (conflict.effect, conflict.proposed_by_id.id), ("reason", False)
+        )
         rules = self.env["finance.duty"]._rules()
         self.assertEqual(rules["waive", "requested"].effect, "reason")
         with self.assertRaisesRegex(UserError, "Nothing is proposed"):
@@ -222,9 +224,11 @@ class TestMatrix(DutiesCase):
             lambda: mine.write({"proposed_effect": "allow"}),
             lambda: mine.write({"is_fixed": True}),
             lambda: mine.write({"scope": "person"}),
-            lambda: self.conflict("record_confirm_requested")
-            .with_user(self.administrator)
-            .write({"effect": "report"}),
+            lambda: (
+                self.conflict("record_confirm_requested")
+                .with_user(self.administrator)
+                .write({"effect": "report"})
+            ),
             lambda: mine.create(
                 {
                     "scope": "record",
@@ -570,9 +574,7 @@ class TestAccessReview(DutiesCase):
         credential.expires_at = "2031-01-01 00:00:00"
         client, _key = self.make_client(connector, "event:read", "ledger:read")
         self.end_transaction()
-        line = self.lines(
-            user_id=both.id, group_id=self.group(hub.GROUP_APPROVER).id
-        )
+        line = self.lines(user_id=both.id, group_id=self.group(hub.GROUP_APPROVER).id)
         self.assertEqual((line.way, line.conflict_count), ("direct", 1))
         self.assertIn("must not be the one", line.conflicts)
         self.assertTrue(line.since, "from the audit trail")

@@ -8,6 +8,7 @@ from . import account_partial_reconcile
 from . import account_bank_statement
 from . import account_lock_exception
 from . import res_company
+from . import res_country
 from . import res_partner
 from . import res_partner_bank
 from . import res_currency_rate

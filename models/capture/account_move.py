@@ -8,6 +8,7 @@ from odoo.tools import SQL
 from .. import clock
 from . import payload
 from .constants import OVERDUE_BATCH_SIZE, OVERDUE_LOOKBACK_DAYS
+from .memory import memory_of
 
 # ``in_payment`` counts as paid: the document is settled, though the bank has not
 # confirmed it yet (a state that Odoo Community skips).
@@ -59,13 +60,19 @@ class AccountMove(models.Model):
             vals.setdefault(
                 "finance_correlation_id", correlation_id or str(uuid.uuid4())
             )
+            self._finance_note_reversal(vals)
         return super().create(vals_list)
 
     def write(self, vals):
         if "state" in vals:
             # The state was just read to see whether it may change.
             self.env["finance.capture"]._remember_cached(self)
+        self._finance_note_reversal(vals)
         return super().write(vals)
+
+    def _finance_note_reversal(self, vals):
+        if reversed_id := vals.get("reversed_entry_id"):
+            memory_of(self.env.cr).reversed.add(reversed_id)
 
     # === HOOKS === #
 

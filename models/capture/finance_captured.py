@@ -88,6 +88,7 @@ class FinanceCaptured(models.AbstractModel):
         stored = self.browse(touched)._finance_now()
         fields = self._finance_fields
         found, stale = [], []
+        prefetch = tuple(touched)
         for record_id, noted in touched.items():
             written = emitted.get(record_id, ())
             stale += [event for event, _verb, _mark in written]
@@ -102,7 +103,7 @@ class FinanceCaptured(models.AbstractModel):
             before = known.get(record_id, now)
             if before == now and not marks:
                 continue
-            record = self.browse(record_id)
+            record = self.browse(record_id).with_prefetch(prefetch)
             found += [
                 (record, verb, marks.get(verb), extra)
                 for verb, extra in record._finance_transitions(

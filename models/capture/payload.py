@@ -4,12 +4,12 @@ Values are read from records and cleaned by the contracts; a missing value is le
 out, never guessed.
 """
 
-from collections import namedtuple
 from decimal import Decimal
 
 from ...contracts import money_string, quantity_string
 from ...signing import mask_iban
 from .. import clock
+from .memory import memory_of
 
 # Documents that are announced, and the object they are on the wire.
 OBJECTS = {
@@ -39,9 +39,8 @@ def counterparty(partner):
     """Return a ``res.partner`` as contracts.events.parties.Counterparty."""
     if not partner:
         return None
-    return _party(
-        partner.id, partner.name, partner.vat, partner.ref, partner.country_id.code
-    )
+    country = partner.env["res.country"]._finance_code(partner.country_id.id)
+    return _party(partner.id, partner.name, partner.vat, partner.ref, country)
 
 
 def _party(partner_id, name, vat, reference, country):
@@ -54,23 +53,10 @@ def _party(partner_id, name, vat, reference, country):
     }
 
 
-# The values of a document's own row. Journal and currency are in memory after a
-# posting: joining them would only take PostgreSQL longer to plan.
-Head = namedtuple(
-    "Head",
-    "name ref state payment_state invoice_date date due_date untaxed tax total residual"
-    " payment_reference origin party",
-)
+# What only the database knows of documents that are in memory.
 _OBJECT_CASES = " ".join(f"WHEN '{kind}' THEN '{o}/'" for kind, o in OBJECTS.items())
 _FACTS = f"""
     SELECT move.id,
-           move.name, move.ref, move.state, move.payment_state,
-           move.invoice_date, move.date, move.invoice_date_due,
-           move.amount_untaxed, move.amount_tax,
-           move.amount_total, move.amount_residual,
-           move.payment_reference, move.invoice_origin,
-           partner.id, partner.name, partner.vat, partner.ref,
-           (SELECT code FROM res_country WHERE id = partner.country_id),
            EXISTS(SELECT FROM account_move reversal
                    WHERE reversal.reversed_entry_id = move.id),
            (SELECT max(event.sequence) FROM finance_event event
@@ -78,41 +64,65 @@ _FACTS = f"""
                                      ELSE 'journal_entry/' END || move.id
                AND event.company_id = move.company_id)
       FROM account_move move
-      LEFT JOIN res_partner partner ON partner.id = move.commercial_partner_id
      WHERE move.id = ANY(%s)
 """  # noqa: S608 (the constants above)
+_PARTIES = """
+    SELECT partner.id, partner.name, partner.vat, partner.ref, country.code
+      FROM res_partner partner
+      LEFT JOIN res_country country ON country.id = partner.country_id
+     WHERE partner.id = ANY(%s)
+"""
+_PARTY_FIELDS = ("name", "vat", "ref", "country_id")
 
 
 def facts(moves):
-    """Return what the payloads of ``moves`` need beside their own values.
+    """Return what the payloads of ``moves`` need beside what is in memory.
 
-    One query for all, beneath the ORM: a posting has the document in memory, but
-    not its partner, and reading the whole partner would cost more than all the
-    rest. Everything is flushed when this is called.
+    A query for all of what was not read when they were posted, beneath the ORM, and
+    one for their partners unless they are in memory: reading whole partners would cost
+    more than all the rest. Everything is flushed when this is called.
 
-    :return: dict with ``heads`` {move id: :class:`Head`}, ``reversed``, the ids of
+    :return: dict with ``parties`` {partner id: counterparty}, ``reversed``, the ids of
         moves which have been reversed, ``sequences`` {move id: sequence of its last
         event}, ``told``, room for finished payloads, and ``memo`` for what recurs
     """
-    moves.env.cr.execute(_FACTS, [list(moves._ids)])
-    heads, parties, reversed_ids, sequences = {}, {}, set(), {}
-    for move_id, *row in moves.env.cr.fetchall():
-        *head, partner_id, name, vat, reference, country, is_reversed, sequence = row
-        party = parties.get(partner_id)
-        if party is None and partner_id:
-            party = _party(partner_id, name, vat, reference, country)
-            parties[partner_id] = party
-        heads[move_id] = Head(*head, party)
-        if is_reversed:
-            reversed_ids.add(move_id)
-        sequences[move_id] = sequence or 0
+    memory = memory_of(moves.env.cr)
+    sequences, reversed_ids, unknown = {}, set(), []
+    for move_id in moves._ids:
+        last = memory.fresh.get(move_id)
+        if last is None or move_id in memory.reversed:
+            unknown.append(move_id)
+        else:
+            sequences[move_id] = last
+    if unknown:
+        moves.env.cr.execute(_FACTS, [unknown])
+        for move_id, is_reversed, sequence in moves.env.cr.fetchall():
+            if is_reversed:
+                reversed_ids.add(move_id)
+            sequences[move_id] = sequence or 0
     return {
-        "heads": heads,
+        "parties": _parties(moves.commercial_partner_id),
         "reversed": reversed_ids,
         "sequences": sequences,
         "told": {},
         "memo": {},
     }
+
+
+def _parties(partners):
+    """Return {partner id: counterparty}, out of memory where they are in it."""
+    caches = [partners._fields[name]._get_cache(partners.env) for name in _PARTY_FIELDS]
+    parties, unknown = {}, []
+    for partner in partners:
+        if all(partner.id in cache for cache in caches):
+            parties[partner.id] = counterparty(partner)
+        else:
+            unknown.append(partner.id)
+    if unknown:
+        partners.env.cr.execute(_PARTIES, [unknown])
+        for row in partners.env.cr.fetchall():
+            parties[row[0]] = _party(*row)
+    return parties
 
 
 def _facts_of(move):
@@ -126,7 +136,7 @@ def document(move, known=None):
     :param dict known: as ``facts`` returns it for this move, among others
     """
     known = known or _facts_of(move)
-    head, memo = known["heads"][move.id], known["memo"]
+    memo = known["memo"]
     currency, digits = _once(memo, move.currency_id, _currency)
     company = move.company_id
     account_code = move.env["account.account"]._finance_code
@@ -134,22 +144,22 @@ def document(move, known=None):
         "id": str(move.id),
         "document_type": OBJECTS[move.move_type],
         "direction": "inbound" if move.move_type in SALES else "outbound",
-        "state": STATES.get(head.state, head.state),
-        "payment_state": head.payment_state,
-        "number": head.name or None,
-        "reference": head.ref or None,
-        "counterparty": head.party,
+        "state": STATES.get(move.state, move.state),
+        "payment_state": move.payment_state,
+        "number": move.name or None,
+        "reference": move.ref or None,
+        "counterparty": known["parties"].get(move.commercial_partner_id.id),
         "legal_entity": legal_entity(company),
-        "invoice_date": _date(head.invoice_date),
-        "accounting_date": _date(head.date),
-        "due_date": _date(head.due_date),
+        "invoice_date": _date(move.invoice_date),
+        "accounting_date": _date(move.date),
+        "due_date": _date(move.invoice_date_due),
         "currency": currency,
-        "untaxed_amount": money_string(head.untaxed, digits),
-        "tax_amount": money_string(head.tax, digits),
-        "total_amount": money_string(head.total, digits),
-        "residual_amount": money_string(head.residual, digits),
-        "payment_reference": head.payment_reference or None,
-        "origin": head.origin or None,
+        "untaxed_amount": money_string(move.amount_untaxed, digits),
+        "tax_amount": money_string(move.amount_tax, digits),
+        "total_amount": money_string(move.amount_total, digits),
+        "residual_amount": money_string(move.amount_residual, digits),
+        "payment_reference": move.payment_reference or None,
+        "origin": move.invoice_origin or None,
         "journal_code": _once(memo, move.journal_id, _code),
         "taxes": _taxes(move, digits, memo),
         "lines": [
@@ -159,7 +169,7 @@ def document(move, known=None):
         ],
         # A document of which nothing is paid has no payment to tell of.
         "payments": []
-        if head.payment_state == "not_paid"
+        if move.payment_state == "not_paid"
         else [
             {
                 "id": str(payment.id),

@@ -2,6 +2,7 @@ from odoo import models
 from odoo.exceptions import AccessError, UserError
 
 from ..consent import Subject, checked
+from . import posting
 
 SALES = ("out_invoice", "out_receipt")
 KIND_OF = {
@@ -45,13 +46,35 @@ class AccountMove(models.Model):
     _name = "account.move"
     _inherit = ["account.move", "finance.holdable", "finance.policed"]
 
-    # === HOOKS === #
+    def init(self):
+        super().init()
+        posting.install(self.env.cr)
+
+    # === CRUD === #
 
     def write(self, vals):
+        # Here and not in _post, which may leave some of them drafts: and by now Odoo
+        # has the documents in memory, so that looking at them costs nothing.
         if vals.get("state") == "posted":
+            self._finance_before_posting()
             # Whoever writes the state past _post() is stopped here.
             self.filtered(lambda move: move.state != "posted")._finance_check_consents()
         return super().write(vals)
+
+    # === HOOKS === #
+
+    def _finance_before_posting(self):
+        """Stop what is held, and new business with a counterparty that is blocked.
+
+        :raise UserError: naming what stops it
+        """
+        if not self:
+            return
+        found = posting.look(self)
+        if found.blocked:
+            self._finance_check_blocked()
+        if found.held:
+            self._finance_check_holds()
 
     def _post(self, soft=True):
         moves = self
@@ -59,7 +82,6 @@ class AccountMove(models.Model):
             # What posts itself on its day waits on for its consent.
             recurring = self.filtered(lambda move: move.auto_post != "no")
             moves -= recurring._finance_ask_consents(when_given=False)
-        moves._finance_check_holds()
         moves._finance_check_consents()
         with checked(moves):
             posted = super(AccountMove, moves)._post(soft)

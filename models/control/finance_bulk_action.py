@@ -92,14 +92,10 @@ class FinanceBulkAction(models.Model):
         for bulk in self:
             bulk.check_access("read")
             if bulk.user_id != self.env.user and not self.env.su:
-                raise UserError(
-                    self.env._("Only %s can stop this.", bulk.user_id.name)
-                )
+                raise UserError(self.env._("Only %s can stop this.", bulk.user_id.name))
             if bulk.state != "running":
                 raise UserError(self.env._("This has ended already."))
-            bulk.sudo().write(
-                {"state": "stopped", "finished_at": clock.naive_now()}
-            )
+            bulk.sudo().write({"state": "stopped", "finished_at": clock.naive_now()})
         return True
 
     def action_open_failed(self):
@@ -176,7 +172,9 @@ class FinanceBulkAction(models.Model):
         :return: what was done, for the job's result
         """
         deadline = clock.now() + constants.BULK_BUDGET
-        self.env.cr.execute("SELECT id FROM finance_bulk_action WHERE state = 'running'")
+        self.env.cr.execute(
+            "SELECT id FROM finance_bulk_action WHERE state = 'running'"
+        )
         busy = [bulk_id for (bulk_id,) in self.env.cr.fetchall()]
         pieces = 0
         while busy and clock.now() < deadline:

@@ -1,5 +1,6 @@
 from odoo import models
 
+from ..capture.memory import memory_of
 from ..ledger.errors import CommandWaits
 from ..ledger.subjects import document_key, subject_of
 from .finance_hold import RecordHeld
@@ -35,9 +36,9 @@ class FinanceCommand(models.Model):
     def _provide_documents(self, moves):
         """Have the commands tried again that wait for documents posted just now.
 
-        One query beneath the ORM, as every posting comes by here.
+        Whether any waits at all was seen when they were posted, see ``posting``.
         """
-        if not moves:
+        if not moves or not memory_of(self.env.cr).commands_wait:
             return
         keys = {}
         for move in moves:

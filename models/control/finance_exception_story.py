@@ -99,9 +99,9 @@ class FinanceException(models.Model):
                 )
                 for record in exception.sudo()._concerned()
             ]
-            exception.concerns_html = (
-                Markup("<ul class='mb-0'>%s</ul>") % Markup().join(lines)
-            )
+            exception.concerns_html = Markup(
+                "<ul class='mb-0'>%s</ul>"
+            ) % Markup().join(lines)
 
     @api.depends("correlation_id")
     def _compute_step_ids(self):
@@ -177,8 +177,7 @@ class FinanceException(models.Model):
     def _compute_guide_html(self):
         for exception in self:
             lines = [
-                Markup("<li><b>%s</b>: %s</li>") % pair
-                for pair in exception._guide()
+                Markup("<li><b>%s</b>: %s</li>") % pair for pair in exception._guide()
             ]
             exception.guide_html = (
                 Markup("<ul class='mb-0'>%s</ul>") % Markup().join(lines)

@@ -218,9 +218,7 @@ class FinanceDutyConflict(models.Model):
 
     def _expect_proposal(self):
         if not self.proposed_effect:
-            raise UserError(
-                self.env._("Nothing is proposed about “%s”.", self.name)
-            )
+            raise UserError(self.env._("Nothing is proposed about “%s”.", self.name))
 
     @api.model
     def _by_person(self, users=None):

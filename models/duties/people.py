@@ -152,7 +152,9 @@ class FinanceDutyConflict(models.Model):
         about = [("res_model", "=", "res.users"), ("res_id", "=", user.id)]
         if self.effect == "reason":
             accepted = entries.search([*about, ("action", "=", ACCEPTED)])
-            if any((entry.facts or {}).get("conflict") == self.id for entry in accepted):
+            if any(
+                (entry.facts or {}).get("conflict") == self.id for entry in accepted
+            ):
                 return False
         known = self.env["finance.exception"].search(
             [

@@ -67,7 +67,6 @@ class AccountMove(models.Model):
         return super().button_cancel()
 
     def _post(self, soft=True):
-        self._finance_check_blocked()
         if not self.env.su:
             self._finance_check_may_post()
         return super()._post(soft)

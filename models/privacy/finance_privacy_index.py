@@ -191,17 +191,13 @@ class FinancePrivacyIndex(models.Model):
         oldest, following = cr.fetchone()
         if self.seen_xid and int(oldest) < int(self.seen_xid):
             return
-        self.write(
-            {"settled": self.seen, "seen": self.last_id, "seen_xid": following}
-        )
+        self.write({"settled": self.seen, "seen": self.last_id, "seen_xid": following})
 
     def _read_page(self, after):
         """Index the next rows; return their ids."""
         cr = self.env.cr
         self.env.flush_all()
-        cr.execute(
-            PAGES[self.source], {"after": after, "page": constants.PRIVACY_PAGE}
-        )
+        cr.execute(PAGES[self.source], {"after": after, "page": constants.PRIVACY_PAGE})
         rows = cr.fetchall()
         self._index_rows(self.source, rows)
         ids = [row[0] for row in rows]
