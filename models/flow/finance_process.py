@@ -257,7 +257,7 @@ class FinanceProcess(models.Model):
                 ],
             }
         )
-        return process.with_context(self.env.context)
+        return self.browse(process.id)
 
     @api.model
     def _begin_by_person(self, flow, records):

@@ -219,11 +219,44 @@ class FinanceProcess(models.Model):
             if (
                 flow.company_id == event.company_id
                 and event.occurred_at >= flow.live_since
-                and flow._takes(event.data, filter_attributes(event))
             ):
-                record = self._subject(event.res_model, event.res_id)
-                if record:
-                    self._begin(flow, record, at=event.occurred_at, event=event)
+                self._start(
+                    flow,
+                    event.data,
+                    filter_attributes(event),
+                    lambda: self._subject(event.res_model, event.res_id),
+                    at=event.occurred_at,
+                    event=event,
+                )
+
+    @api.model
+    def _start(self, flow, data, attributes, subject, **start):
+        """Start a process if the flow takes what was recorded.
+
+        What one flow can't cope with stops neither the others nor the reading.
+
+        :param subject: returns the record it is about
+        """
+        try:
+            with self.env.cr.savepoint():
+                if flow._takes(data, attributes):
+                    record = subject()
+                    if record:
+                        self._begin(flow, record, **start)
+        except DatabaseError:
+            # Another transaction is at it: all is read again.
+            raise
+        except Exception as error:
+            _logger.exception("finance_hub: flow %s could not start", flow.id)
+            self.env.invalidate_all()
+            self.env["finance.exception"]._open(
+                "B-PROCESS-STOPPED",
+                company=flow.company_id,
+                record=flow,
+                fingerprint=f"flow:{flow.id}:start",
+                summary=self.env._("%s could not start a process", flow.name),
+                cause=f"{type(error).__name__}: {error}",
+            )
 
     @api.model
     def _subject(self, model, record_id):
@@ -270,23 +303,29 @@ class FinanceProcess(models.Model):
 
     @api.model
     def _start_by_command(self, flows, command):
+        def subject():
+            return command.transaction_id or (
+                self._subject(command.res_model, command.res_id)
+                if command.res_model
+                else None
+            )
+
         for flow in flows:
             if (
                 flow.start_command == command.type
                 and flow.company_id == command.company_id
                 and command.applied_at >= flow.live_since
-                and flow._takes(command.data, command_attributes(command))
             ):
-                record = command.transaction_id or (
-                    self._subject(command.res_model, command.res_id)
-                    if command.res_model
-                    else None
-                )
-                if record:
-                    at = min(
+                self._start(
+                    flow,
+                    command.data,
+                    command_attributes(command),
+                    subject,
+                    at=min(
                         command.occurred_at or command.applied_at, command.applied_at
-                    )
-                    self._begin(flow, record, at=at, command=command)
+                    ),
+                    command=command,
+                )
 
     # === ADVANCING === #
 
