@@ -23,6 +23,8 @@ from . import test_inbound_refusals
 from . import test_inbound_processing
 from . import test_inbound_presets
 from . import test_commands
+from . import test_compensation
+from . import test_bulk
 from . import test_bank_statements
 from . import test_exceptions
 from . import test_connector

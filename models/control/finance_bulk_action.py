@@ -48,7 +48,7 @@ class FinanceBulkAction(models.Model):
         default="running",
     )
     company_id = fields.Many2one("res.company", required=True, readonly=True)
-    company_ids = fields.Many2many("res.company", readonly=True)
+    company_ids = fields.Many2many("res.company", string="Companies", readonly=True)
     user_id = fields.Many2one(
         "res.users", string="Decided By", required=True, readonly=True
     )

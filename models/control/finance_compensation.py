@@ -372,8 +372,8 @@ class FinanceCompensation(models.Model):
                 "state": "done",
                 "done_by_id": self.env.user.id,
                 "done_at": clock.naive_now(),
-                "result_model": result and result._name,
-                "result_id": result and result.id,
+                "result_model": result._name if result else False,
+                "result_id": result.id,
             }
         )
         if undone:

@@ -78,6 +78,8 @@ class FinanceException(models.Model):
             if move.origin_payment_id:
                 del found[move._name, move.id]
                 add(move.origin_payment_id)
+            elif move.is_invoice(include_receipts=True):
+                add(move.reconciled_payment_ids)
         for held in list(found.values()):
             add(self.env["finance.hold"]._active(held, company=self.company_id))
         return list(found.values())

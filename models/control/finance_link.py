@@ -82,7 +82,8 @@ class FinanceCommand(models.Model):
         :return: the external id; empty if it waits for nothing of the kind
         """
         self.ensure_one()
-        if self.state not in constants.RETRYABLE:
+        # One that is just tried again waits for the same until that succeeds.
+        if self.state not in (*constants.RETRYABLE, "received"):
             return ""
         named, _colon, rest = (self.waits_for or "").partition(":")
         if named != kind:
