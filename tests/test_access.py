@@ -330,6 +330,7 @@ ACTIONS = {
     "finance.delegation": {
         "action_confirm": {"approver"},
         "action_end": {"approver", "administrator"},
+    },
     "finance.duty": {"action_open_holders": EVERY_ROLE},
     "finance.duty.conflict": {
         "action_confirm": {"approver"},
