@@ -152,7 +152,8 @@ def _lists(bench: Bench, about: str) -> Figure:
 
 
 def _pages(model: str, clients: list[Rpc], pages: int) -> list[tuple[float, float]]:
-    specification = _specification(model, clients[0])
+    views = clients[0].call(model, "get_views", views=[[False, "list"]])
+    specification = specification_of(model, views)
     for client in clients:
         for _number in range(4):
             _page(client, model, specification)
@@ -185,9 +186,11 @@ def _page(client: Rpc, model: str, specification: dict) -> float:
     return took
 
 
-def _specification(model: str, client: Rpc) -> dict:
-    """What the web client reads for the list view of a model."""
-    views = client.call(model, "get_views", views=[[False, "list"]])
+def specification_of(model: str, views: dict) -> dict:
+    """What the web client reads for the list view of a model.
+
+    :param views: what ``get_views`` answers
+    """
     fields = views["models"][model]["fields"]
     specification = {}
     for node in ET.fromstring(views["views"]["list"]["arch"]).iter("field"):

@@ -71,6 +71,7 @@ GOALS = {
     "slow_neighbour": at_least(0.85),
     "claim_growth": at_most(1.5),
     "list_growth": at_most(1.5),
+    "desk_growth": at_most(1.5),
     "inbound_vs_null": at_least(0.60),
     "inbound_processing_vs_loop": at_least(0.80),
     "dedupe_flood": at_most(1),

@@ -64,6 +64,40 @@ _DELIVERY = {
 }
 
 
+#: Exceptions as they are in a shop: of all severities, due lately and soon, half of
+#: them nobody's yet, one in twenty put off, three in five about money.
+_EXCEPTION = {
+    "summary": "'Exception ' || n",
+    "code": "kind.code",
+    "klass": "kind.klass",
+    "severity": "kind.severity",
+    "severity_rank": (
+        "array_position(ARRAY['critical', 'high', 'medium', 'low', 'info'], "
+        "kind.severity::text) - 1"
+    ),
+    "state": "CASE WHEN n %% 10 = 0 THEN 'in_progress' ELSE 'open' END",
+    "company_id": "endpoint.company_id",
+    "connector_id": "endpoint.connector_id",
+    "team_id": "kind.team_id",
+    "user_id": ("(ARRAY[NULL, operator.id, NULL, admin.id])[1 + n / 7 %% 4]"),
+    "cause": "'Made for the benchmark.'",
+    "opened_at": f"{_NOW} - n %% 720 * interval '1 hour'",
+    "last_seen_at": _NOW,
+    "due_at": f"{_NOW} + (n %% 2880 - 1440) * interval '1 minute'",
+    "snoozed_until": f"CASE WHEN n %% 20 = 3 THEN {_NOW} + interval '1 day' END",
+    "occurrences": "1",
+    "amount": "CASE WHEN n %% 5 < 3 THEN (n %% 9000) / 4.0 END",
+    "currency_id": "CASE WHEN n %% 5 < 3 THEN company.currency_id END",
+    "res_model": "'finance.endpoint'",
+    "res_id": "endpoint.id",
+    "fingerprint": "'bench:' || n",
+    "create_uid": "1",
+    "write_uid": "1",
+    "create_date": _NOW,
+    "write_date": _NOW,
+}
+
+
 @dataclass(frozen=True)
 class ModelRows:
     """A real event and a real delivery of it, as JSON."""
@@ -194,6 +228,31 @@ class Loader:
             insert(self, "finance_delivery")
             events.result()
 
+    def load_exceptions(self, count: int, endpoint: int) -> None:
+        """Make open exceptions of an endpoint, of every kind in turn.
+
+        Half of those with an owner are the operator's, whose screens are measured.
+        """
+        self._run(
+            f"""
+            WITH kinds AS (
+                SELECT *, row_number() OVER (ORDER BY code) - 1 AS number
+                  FROM finance_exception_kind WHERE severity <> 'info'
+            )
+            INSERT INTO finance_exception ({", ".join(_EXCEPTION)})
+            SELECT {", ".join(_EXCEPTION.values())}
+              FROM generate_series(1, %(count)s) n
+              JOIN finance_endpoint endpoint ON endpoint.id = %(endpoint)s
+              JOIN res_company company ON company.id = endpoint.company_id
+              JOIN res_users operator ON operator.login = 'hub_operator'
+              JOIN res_users admin ON admin.login = 'admin'
+              JOIN kinds kind
+                ON kind.number = n %% (SELECT count(*) FROM kinds)
+             ORDER BY n
+            """,
+            {"count": count, "endpoint": endpoint},
+        )
+
     def _insert(
         self, table: str, columns: dict, changed: dict[str, str], values: dict
     ) -> None:
@@ -210,7 +269,10 @@ class Loader:
 
     def settle(self) -> None:
         """Let PostgreSQL know what the tables hold, as its own daemon does in time."""
-        self._run("VACUUM (ANALYZE) finance_event, finance_delivery, finance_attempt")
+        self._run(
+            "VACUUM (ANALYZE) finance_event, finance_delivery, finance_attempt, "
+            "finance_exception"
+        )
         self._run("CHECKPOINT")
 
     # === CHANGING === #

@@ -22,6 +22,7 @@ from delivery import (
     delivery_vs_requests_loop,
     transactions_per_delivery,
 )
+from desk import desk_growth
 from endpoints import fanout_20, slow_endpoints, slow_neighbour
 from growth import claim_growth, list_growth
 from harness import GOALS, RESULTS, Bench, Figure, machine, table, write
@@ -45,6 +46,7 @@ BENCHMARKS = {
         slow_neighbour,
         claim_growth,
         list_growth,
+        desk_growth,
         inbound_vs_null,
         inbound_processing_vs_loop,
         dedupe_flood,

@@ -5,6 +5,7 @@ from . import finance_connector
 from . import finance_endpoint_health
 from . import finance_pulse
 from . import finance_tally
+from . import finance_stake
 from . import finance_dashboard
 from . import finance_dashboard_needs
 from . import finance_janitor

@@ -57,7 +57,7 @@ class FinanceDashboard(models.AbstractModel):
 
     @api.model
     def _tile(self, key, title, model, domain, action, level):
-        limit = constants.GLANCE_COUNT_LIMIT
+        limit = constants.DASHBOARD_COUNT_LIMIT
         number = self.env[model].search_count(domain, limit=limit)
         return {
             "key": key,
@@ -157,23 +157,15 @@ class FinanceDashboard(models.AbstractModel):
     @api.model
     def _stuck(self):
         """Return what does not move, by kind, and how much money is in it."""
-        limit = constants.GLANCE_COUNT_LIMIT
-        rows = self.env["finance.exception"].search_fetch(
-            OPEN & Domain("amount", "!=", False),
-            ["amount", "currency_id"],
-            limit=limit,
+        stakes = self.env["finance.stake"]._read_group(
+            [("company_id", "in", self.env.companies.ids)],
+            ["currency_id"],
+            ["amount:sum"],
         )
-        sums = {}
-        for row in rows:
-            if row.currency_id:
-                sums[row.currency_id] = sums.get(row.currency_id, 0.0) + row.amount
         money = [
-            {
-                "key": currency.name,
-                "text": currency.format(amount),
-                "at_least": len(rows) == limit,
-            }
-            for currency, amount in sorted(sums.items(), key=lambda pair: -abs(pair[1]))
+            {"key": currency.name, "text": currency.format(amount)}
+            for currency, amount in sorted(stakes, key=lambda pair: -abs(pair[1]))
+            if not currency.is_zero(amount)
         ]
         tiles = [
             self._tile(
