@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from odoo.tests import new_test_user
 
+from ..models import clock
 from ..models.inbox.finance_refusal import TALLY
 from .common import GROUPS, FinanceHubCommon, Receiver, status
 
@@ -93,6 +94,33 @@ class AccessCase(FinanceHubCommon):
             }
         )
         self.env["finance.approval"]._request(request, title="Post the payroll")
+        approver = self.users["approver"]
+        self.env["finance.policy"].create(
+            {
+                "name": "Large payments",
+                "company_id": self.company.id,
+                "on_payment": True,
+                "step_ids": [
+                    (0, 0, {"name": "CFO", "user_ids": [(6, 0, approver.ids)]})
+                ],
+            }
+        )
+        self.env["finance.delegation"].create(
+            {
+                "company_id": self.company.id,
+                "user_id": approver.id,
+                "delegate_id": new_test_user(
+                    self.env,
+                    "test_delegate",
+                    "base.group_user,finance_hub.group_approver",
+                    company_id=self.company.id,
+                    company_ids=[(6, 0, self.company.ids)],
+                ).id,
+                "date_to": "2100-01-01",
+                "date_from": "2099-12-01",
+                "reason": "On leave",
+            }
+        )
         self.env["finance.exposure"].create(
             {
                 "company_id": self.company.id,
@@ -105,8 +133,34 @@ class AccessCase(FinanceHubCommon):
                 "connector_id": self.shop.id,
             }
         )
+        self.make_flow_rows()
+        self.make_tested(self.shop)
+        self.env["finance.break.glass"].create(
+            {
+                "user_id": self.users["nobody"].id,
+                "company_id": self.company.id,
+                "reason": "Because",
+            }
+        )
+        self.env["finance.access.review"]._begin(self.company)
         # What is told of them is not told anew by what is tried on them.
         self.end_transaction()
+
+    def make_flow_rows(self):
+        """Make a flow, a process of it, and what is counted of both."""
+        flow = self.env["finance.flow"].create(
+            {
+                "name": "Flow",
+                "company_id": self.company.id,
+                "start_kind": "person",
+                "step_ids": [(0, 0, {"name": "Call", "kind": "task"})],
+            }
+        )
+        now = clock.naive_now()
+        processes = self.env["finance.process"]
+        processes._begin(flow, self.invoice, at=now)._advance()
+        self.env["finance.flow.tally"]._add(flow, now, on_time=1)
+        self.env["finance.flow.cursor"]._claim("access")
 
     def make_master_data(self):
         """Make a mapping, an unmapped code, and who owns what."""
@@ -270,6 +324,19 @@ class AccessCase(FinanceHubCommon):
                     "reason": "Because",
                 }
             )
+        if model == "finance.process.cancel.wizard":
+            processes = self.rows("finance.process")
+            return self.env[model].create(
+                {"process_ids": [(6, 0, processes.ids)], "reason": "Because"}
+            )
+        if model == "finance.process.start.wizard":
+            return self.env[model].create(
+                {
+                    "res_model": "account.move",
+                    "res_ids": self.invoice.ids,
+                    "flow_id": self.rows("finance.flow").id,
+                }
+            )
         if model == "finance.hold.wizard":
             return self.env[model].create(
                 {
@@ -297,6 +364,18 @@ class AccessCase(FinanceHubCommon):
                 }
             )
             return wizard if model == wizard._name else wizard.line_ids
+        if model == "finance.upload.wizard":
+            return self.env[model].create({"connector_id": self.shop.id})
+        if model == "finance.duty.wizard":
+            lines = self.row("finance.access.review.line")
+            return self.env[model].create(
+                {
+                    "res_model": lines._name,
+                    "res_ids": lines.ids,
+                    "method": "action_certify",
+                    "reason": "Because",
+                }
+            )
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model.startswith("finance.try.wizard"):

@@ -293,7 +293,7 @@ class TestAlerts(DeskCommon):
         usd = self.env.ref("base.USD")
         exception = self.open(
             fingerprint="mine", amount=1234.5, currency=usd,
-            due_at=datetime(2026, 3, 10, 3, 0),
+            due_at="2026-03-10 03:00:00",
         )
         digests._cron_send()
         self.assertFalse(self.mails() - before, "this window was looked at")

@@ -496,9 +496,12 @@ class TestBreakGlass(DutiesCase):
     def test_who_and_how_long(self):
         with self.assertRaises(AccessError):
             self.ask(self.operator)
-        with mute_logger("odoo.sql_db"), self.assertRaises(Exception) as caught:
-            with self.env.cr.savepoint():
-                self.ask(hours=constants.GLASS_MAX_HOURS + 1).flush_recordset()
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(Exception) as caught,
+            self.env.cr.savepoint(),
+        ):
+            self.ask(hours=constants.GLASS_MAX_HOURS + 1).flush_recordset()
         self.assertIn("hours", str(caught.exception))
         with self.assertRaises(UserError):
             self.ask(reason="  ")
