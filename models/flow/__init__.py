@@ -3,7 +3,10 @@ from . import finance_flow_step
 from . import finance_flow_tally
 from . import finance_flow_cursor
 from . import finance_process
+from . import finance_process_start
+from . import finance_process_milestones
 from . import finance_process_step
+from . import finance_process_look
 from . import finance_process_engine
 from . import finance_process_check
 from . import finance_flow_health

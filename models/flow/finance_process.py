@@ -5,7 +5,6 @@ from .. import clock, constants
 from ..access import require_group
 from ..insight.glance import hour_of
 from . import words
-from .finance_process_step import command_attributes
 
 RUNNING = ("running", "stopped")
 CODES = ("B-PROCESS-STOPPED", "B-PROCESS-LATE", "C-DIVERGENCE")
@@ -214,90 +213,7 @@ class FinanceProcess(models.Model):
             self.correlation_id, self.name
         )
 
-    # === STARTING === #
-
-    @api.model
-    def _begin(self, flow, record, *, at, event=None, command=None, user=None):
-        """Start a process of a flow, unless the record has one.
-
-        :param at: naive UTC, when what starts it happened
-        :return: the process, that of before if there is one
-        """
-        key = f"{record._name}/{record.id}"
-        found = self.search([("flow_id", "=", flow.id), ("key", "=", key)])
-        if found:
-            return found
-        transaction = (
-            record
-            if record._name == "finance.transaction"
-            else (command.transaction_id if command else None)
-        )
-        # Its steps tell what happened; a log beside them would only cost.
-        process = self.with_context(tracking_disable=True).create(
-            {
-                "name": record.display_name or key,
-                "flow_id": flow.id,
-                "company_id": flow.company_id.id,
-                "key": key,
-                "res_model": record._name,
-                "res_id": record.id,
-                "transaction_id": transaction and transaction.id,
-                "correlation_id": (event or command).correlation_id
-                if event or command
-                else self.env["finance.hold"]._correlation_of(record, None),
-                "start_event_id": event and event.id,
-                "start_command_id": command and command.id,
-                "start_user_id": user and user.id,
-                "started_at": at,
-                "looked_at": at,
-                **self._amount_of(record),
-                "step_ids": [
-                    (0, 0, {"definition_id": step.id, "sequence": number})
-                    for number, step in enumerate(flow.step_ids, 1)
-                ],
-            }
-        )
-        return self.browse(process.id)
-
-    @api.model
-    def _begin_by_person(self, flow, records):
-        """Start processes as a person asks for it.
-
-        :raise UserError: for a flow that nobody may start, or of another company
-        """
-        require_group(self.env, constants.GROUP_OPERATOR)
-        flow.check_access("read")
-        records.check_access("read")
-        if flow.state != "live" or flow.start_kind != "person":
-            raise UserError(
-                self.env._("“%s” is no live flow that a person starts.", flow.name)
-            )
-        processes = self.sudo()
-        for record in records:
-            company = record.company_id if "company_id" in record._fields else None
-            if company and company != flow.company_id:
-                raise UserError(
-                    self.env._(
-                        "“%(record)s” is not of the company of “%(flow)s”.",
-                        record=record.display_name,
-                        flow=flow.name,
-                    )
-                )
-            processes |= processes._begin(
-                flow.sudo(),
-                record.sudo(),
-                at=clock.naive_now(),
-                user=self.env.user,
-            )
-        processes._advance()
-        return processes
-
-    @api.model
-    def _amount_of(self, record):
-        for name in ("amount_total", "amount"):
-            if name in record._fields and "currency_id" in record._fields:
-                return {"amount": record[name], "currency_id": record.currency_id.id}
-        return {}
+    # === WHAT IT IS ABOUT === #
 
     def _record(self):
         """Return what the process is about, an empty recordset if it is gone."""
@@ -320,7 +236,7 @@ class FinanceProcess(models.Model):
         if event:
             return event.data, event._filter_attributes()
         if command:
-            return command.data, command_attributes(command)
+            return command.data, words.command_attributes(command)
         return None, {}
 
     def _transactions(self):
@@ -464,64 +380,3 @@ class FinanceProcess(models.Model):
         if team:
             exception.write({"team_id": team.id, "owner_team": team.name})
         return exception
-
-    # === THE LIFE OF THE MONEY === #
-
-    @api.model
-    def _milestones(self, correlation_id, transactions, steps):
-        """Return when a transaction reached what, and whether that was on time.
-
-        :param transactions: ``finance.transaction`` of the case
-        :param steps: ``finance.process.step`` of the case
-        :return: list of dicts with ``label``, ``at`` (naive UTC or None), ``due_at``
-            and ``on_time`` (None where nothing is due)
-        """
-        reached = self._reached(correlation_id, transactions)
-        found = []
-        for name, _label in words.MILESTONES:
-            step = steps.filtered(lambda s, n=name: s.definition_id.milestone == n)[:1]
-            at = reached.get(name) or (step.done_at if step.state == "done" else None)
-            due_at = step.due_at or None
-            on_time = None
-            if due_at:
-                on_time = (at or clock.naive_now()) <= due_at
-                if on_time and not at:
-                    on_time = None
-            found.append({"name": name, "at": at, "due_at": due_at, "on_time": on_time})
-        return found
-
-    @api.model
-    def _reached(self, correlation_id, transactions):
-        moments = {}
-        wanted = {
-            "acknowledged": "execution.acknowledged",
-            "settled": "settlement.settled",
-            "posted": "accounting.posted",
-            "reconciled": "reconciliation.reconciled",
-        }
-        log = transactions.transition_ids
-        if log:
-            moments["initiated"] = min(log.mapped("occurred_at"))
-        for name, status in wanted.items():
-            axis, statuses = words.reached_by(status)
-            times = [
-                line.occurred_at
-                for line in log
-                if line.axis == axis and line.status in statuses
-            ]
-            if times:
-                moments[name] = min(times)
-        if correlation_id:
-            self.env.cr.execute(
-                """
-                SELECT min(d.delivered_at)
-                  FROM finance_event e
-                  JOIN finance_delivery d ON d.event_id = e.id
-                 WHERE e.correlation_id = %s AND d.state = 'delivered'
-                """,
-                [correlation_id],
-            )
-            (reported,) = self.env.cr.fetchone()
-            if reported:
-                moments["reported"] = reported
-        return moments

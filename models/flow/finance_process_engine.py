@@ -9,7 +9,6 @@ from odoo.tools import SQL
 from .. import clock, constants
 from ..outbox.finance_event import filter_attributes
 from . import words
-from .finance_process_step import command_attributes
 
 _logger = logging.getLogger(__name__)
 
@@ -319,7 +318,7 @@ class FinanceProcess(models.Model):
                 self._start(
                     flow,
                     command.data,
-                    command_attributes(command),
+                    words.command_attributes(command),
                     subject,
                     at=min(
                         command.occurred_at or command.applied_at, command.applied_at

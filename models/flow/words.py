@@ -98,3 +98,12 @@ def adverse_of(wanted):
         if other != status
         and ((axis, other) in ADVERSE or other in ("cancelled", "reversed"))
     ]
+
+
+def command_attributes(command):
+    """Return what a condition may ask of a command beside its content."""
+    return {
+        "type": command.type,
+        "subject": command.aggregate or None,
+        "correlationid": command.correlation_id or None,
+    }
