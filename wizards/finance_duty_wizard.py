@@ -34,7 +34,9 @@ class FinanceDutyWizard(models.TransientModel):
         if self.user_id:
             user = self.user_id.with_context(**{REASON: reason})
             # With the rights of whoever gives them, not with the hub's.
-            user.write({"group_ids": [fields.Command.link(g) for g in self.group_ids.ids]})
+            user.write(
+                {"group_ids": [fields.Command.link(g) for g in self.group_ids.ids]}
+            )
             return {"type": "ir.actions.act_window_close"}
         model, method = self.res_model or "", self.method or ""
         if not model.startswith("finance.") or not method.startswith("action_"):

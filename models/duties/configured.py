@@ -98,8 +98,7 @@ class FinanceConnector(models.Model):
         """Begin anew: it is live as it is."""
         self.flush_model()
         self.env.cr.execute(
-            "DELETE FROM finance_connector_configured_rel"
-            " WHERE connector_id = ANY(%s)",
+            "DELETE FROM finance_connector_configured_rel WHERE connector_id = ANY(%s)",
             [self.ids],
         )
         self.env.cr.execute(

@@ -79,8 +79,8 @@ CLIENTS = """
 
 CREDENTIALS = """
     SELECT 3 * {shift}::bigint + c.id, 'credential', NULL::int, n.user_id, NULL::int,
-           NULL::int, NULL::int, c.id, NULL::int, c.connector_id, c.company_id, 'secret',
-           NULL::int, c.secret_set_at, NULL::timestamp, c.expires_at, 0
+           NULL::int, NULL::int, c.id, NULL::int, c.connector_id, c.company_id,
+           'secret', NULL::int, c.secret_set_at, NULL::timestamp, c.expires_at, 0
       FROM finance_credential c
       JOIN finance_connector n ON n.id = c.connector_id
      WHERE c.state = 'active'

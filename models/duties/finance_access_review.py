@@ -209,4 +209,3 @@ class FinanceAccessReview(models.Model):
                     ("is_open", "=", True),
                 ]
             )._resolve(self.env._("Every access was decided on."))
-

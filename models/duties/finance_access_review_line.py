@@ -135,7 +135,9 @@ class FinanceAccessReviewLine(models.Model):
         if self.kind == "role":
             self._revoke_role()
         elif self.kind == "client":
-            self.client_id.write({"scope_ids": [fields.Command.unlink(self.scope_id.id)]})
+            self.client_id.write(
+                {"scope_ids": [fields.Command.unlink(self.scope_id.id)]}
+            )
         elif self.kind == "credential":
             self.credential_id.action_revoke()
         elif "finance.delegation" in self.env:

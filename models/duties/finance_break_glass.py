@@ -214,9 +214,7 @@ class FinanceBreakGlass(models.Model):
         self.check_access("read")
         for glass in self:
             if glass.user_id != self.env.user:
-                require_group(
-                    self.env, hub.GROUP_APPROVER, hub.GROUP_ADMINISTRATOR
-                )
+                require_group(self.env, hub.GROUP_APPROVER, hub.GROUP_ADMINISTRATOR)
             if glass.state != "active":
                 raise UserError(self.env._("“%s” is not in force.", glass.name))
         self.sudo()._end(self.env.user)
@@ -227,9 +225,7 @@ class FinanceBreakGlass(models.Model):
         self._expect_reviewer()
         for glass in self:
             if not (glass.review_note or "").strip():
-                raise UserError(
-                    self.env._("Write down first what the review found.")
-                )
+                raise UserError(self.env._("Write down first what the review found."))
         self.sudo().write(
             {
                 "state": "reviewed",
@@ -239,9 +235,7 @@ class FinanceBreakGlass(models.Model):
         )
         for glass in self.sudo():
             glass.activity_unlink([ACTIVITY], only_automated=True)
-            glass._exceptions()._resolve(
-                self.env._("Reviewed: %s", glass.review_note)
-            )
+            glass._exceptions()._resolve(self.env._("Reviewed: %s", glass.review_note))
         return True
 
     def action_open_entries(self):
@@ -328,10 +322,12 @@ class FinanceBreakGlass(models.Model):
         for xmlid in TOLD:
             users |= self.env.ref(xmlid).sudo().all_user_ids
         return users.filtered(
-            lambda user: user.active
-            and not user.share
-            and self.company_id in user.company_ids
-            and user != self.user_id
+            lambda user: (
+                user.active
+                and not user.share
+                and self.company_id in user.company_ids
+                and user != self.user_id
+            )
         )
 
     def _end(self, user=None):

@@ -14,6 +14,8 @@ class FinanceAuditEntry(models.Model):
             if mine:
                 facts = {
                     **(facts or {}),
-                    "emergency_access": [{"id": id_, "role": role} for id_, role in mine],
+                    "emergency_access": [
+                        {"id": id_, "role": role} for id_, role in mine
+                    ],
                 }
         return super()._draft(action, record, facts=facts, **details)

@@ -87,9 +87,9 @@ class FinanceConnector(models.Model):
                 continue
             lines = [connector._gate_line(item) for item in connector._gate()]
             lines.append(connector._second_person_line())
-            connector.gate_html = Markup('<ul class="list-unstyled mb-0">{}</ul>').format(
-                Markup("").join(lines)
-            )
+            connector.gate_html = Markup(
+                '<ul class="list-unstyled mb-0">{}</ul>'
+            ).format(Markup("").join(lines))
 
     def _gate_line(self, item):
         done = not item.missing

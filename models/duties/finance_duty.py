@@ -234,7 +234,9 @@ class FinanceDuty(models.Model):
         standing = self._standing()
         held = {}
         for user in users.sudo().with_context(active_test=False):
-            groups = set(user.all_group_ids._ids) - set((without or {}).get(user.id, ()))
+            groups = set(user.all_group_ids._ids) - set(
+                (without or {}).get(user.id, ())
+            )
             held[user.id] = {
                 duty
                 for duty, wanted in standing.items()

@@ -218,9 +218,7 @@ class FinanceDutyConflict(models.Model):
 
     def _expect_proposal(self):
         if not self.proposed_effect:
-            raise UserError(
-                self.env._("Nothing is proposed about “%s”.", self.name)
-            )
+            raise UserError(self.env._("Nothing is proposed about “%s”.", self.name))
 
     @api.model
     def _by_person(self, users=None):
@@ -232,7 +230,7 @@ class FinanceDutyConflict(models.Model):
         """
         duties = self.env["finance.duty"]
         if users is None:
-            users = duties.search([("kind", "=", "standing")])._holders()
+            users = duties.sudo().search([("kind", "=", "standing")])._holders()
         conflicts = self.sudo().search(
             [("scope", "=", "person"), ("effect", "!=", "allow")]
         )

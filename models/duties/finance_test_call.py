@@ -38,7 +38,11 @@ class FinanceTestCall(models.Model):
     _rec_name = "detail"
 
     connector_id = fields.Many2one(
-        "finance.connector", required=True, readonly=True, index=True, ondelete="cascade"
+        "finance.connector",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
     )
     company_id = fields.Many2one(related="connector_id.company_id", store=True)
     endpoint_id = fields.Many2one(

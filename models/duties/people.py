@@ -108,7 +108,7 @@ class ResGroups(models.Model):
     def write(self, vals):
         if self.env.su or not any(key in vals for key in GROUP_KEYS):
             return super().write(vals)
-        duties = self.env["finance.duty"].search([("kind", "=", "standing")])
+        duties = self.env["finance.duty"].sudo().search([("kind", "=", "standing")])
         users = duties._holders()
         before = users.with_env(self.env)._finance_conflicts()
         result = super().write(vals)
@@ -152,7 +152,9 @@ class FinanceDutyConflict(models.Model):
         about = [("res_model", "=", "res.users"), ("res_id", "=", user.id)]
         if self.effect == "reason":
             accepted = entries.search([*about, ("action", "=", ACCEPTED)])
-            if any((entry.facts or {}).get("conflict") == self.id for entry in accepted):
+            if any(
+                (entry.facts or {}).get("conflict") == self.id for entry in accepted
+            ):
                 return False
         known = self.env["finance.exception"].search(
             [
