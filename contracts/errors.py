@@ -163,7 +163,7 @@ _ALL = (
         "high",
         _HOURS[2],
         "Closed by itself when it is within its thresholds again.",
-        "Read which threshold, follow the connection's runbook; raise it if wrong.",
+        "Read which threshold, and follow the connection's runbook.",
     ),
     _code(
         "T-ADDRESS",

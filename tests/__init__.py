@@ -4,6 +4,7 @@ from . import test_capture_matrix
 from . import test_capture_more
 from . import test_capture_apps
 from . import test_delivery
+from . import test_duties
 from . import test_gates
 from . import test_lanes
 from . import test_mapping

@@ -272,7 +272,7 @@ def main() -> int:
         hub.start()
         books = Bookkeeping(hub, HMAC_KEY, IBAN)
         month = Month(FIRST_DAY, books.currency, HMAC_KEY, orders=options.orders)
-        books.prepare()
+        books.prepare(month)
         if options.samples:
             if not options.samples.is_dir():
                 raise HubError(f"There is no folder {options.samples}.")

@@ -5,6 +5,7 @@ from pathlib import Path
 from shop import Delivery
 from sites import API_KEY, KEY_HEADER, Bookkeeping, Connection
 
+from hubtools.rpc import RpcError
 from hubtools.system import Hub
 
 #: Most of a file that is looked at to see what it is, in bytes.
@@ -18,7 +19,7 @@ def send_samples(hub: Hub, books: Bookkeeping, folder: Path) -> None:
     sent as what a colleague fetched, with an API key.
     """
     connections: dict[str, Connection] = {}
-    for path in sorted(folder.rglob("*")):
+    for number, path in enumerate(sorted(folder.rglob("*"))):
         if not path.is_file():
             continue
         body = path.read_bytes()
@@ -27,13 +28,18 @@ def send_samples(hub: Hub, books: Bookkeeping, folder: Path) -> None:
             print(f"  {path.relative_to(folder)}: no format the hub knows")
             continue
         adapter, content_type = known
-        code = f"sample-{adapter.replace('_', '-')}"
+        code = f"sample-{adapter.replace('_', '-')}-{number}"
         if adapter not in connections:
-            books._connector(
-                code,
-                {"adapter": adapter},
-                [("api_key", API_KEY, {"inbound_header": KEY_HEADER})],
-            )
+            try:
+                books._connector(
+                    code,
+                    {"adapter": adapter},
+                    [("api_key", API_KEY, {"inbound_header": KEY_HEADER})],
+                    body,
+                )
+            except RpcError as error:
+                print(f"  {path.relative_to(folder)}: {adapter}, {error}")
+                continue
             connections[adapter] = Connection(hub.url, code)
         status = connections[adapter].send(Delivery(code, content_type, body))
         hub.wait_until(

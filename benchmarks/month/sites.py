@@ -1,6 +1,7 @@
 """The hub as the month needs it, set up through its own interfaces; and the senders."""
 
 import threading
+from base64 import b64encode
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -66,8 +67,10 @@ class Bookkeeping:
         self.currency = company["currency_id"][1]
 
     # === SETTING UP === #
-    def prepare(self) -> None:
+    def prepare(self, month: Month) -> None:
         """Make what an accountant and an administrator make once."""
+        notification = next(iter(month.notifications())).body
+        statement = next(iter(month.statements())).body
         clearing = self._account(self.CLEARING, "Provider clearing", "asset_current")
         fees = self._account(self.FEES, "Provider fees", "expense", reconcile=False)
         disputes = self._account(self.DISPUTES, "Disputed payments", "asset_current")
@@ -86,11 +89,13 @@ class Bookkeeping:
                 ("adyen", self.hmac_key, {}),
                 ("api_key", API_KEY, {"inbound_header": KEY_HEADER}),
             ],
+            notification,
         )
         self._connector(
             "bank",
             {"adapter": "camt", "payment_journal_id": bank},
             [("api_key", API_KEY, {"inbound_header": KEY_HEADER})],
+            statement,
         )
 
     def _account(self, code, name, kind, *, reconcile=True) -> int:
@@ -113,7 +118,11 @@ class Bookkeeping:
             )
         return journal
 
-    def _connector(self, code, values, credentials) -> int:
+    def _connector(self, code, values, credentials, trial: bytes) -> int:
+        """Make a connector live.
+
+        :param trial: a message that it has to understand before
+        """
         api = self.administrator
         connector = api.create(
             "finance.connector",
@@ -136,6 +145,11 @@ class Bookkeeping:
                 },
             )
             self.enter_secret(credential, secret)
+        trying = api.create(
+            "finance.try.wizard",
+            {"connector_id": connector, "upload": b64encode(trial).decode()},
+        )
+        api.call("finance.try.wizard", "action_try", [trying])
         api.call("finance.connector", "action_request_review", [connector])
         self.approver.call("finance.connector", "action_approve", [connector])
         return connector

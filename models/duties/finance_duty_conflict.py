@@ -230,7 +230,7 @@ class FinanceDutyConflict(models.Model):
         """
         duties = self.env["finance.duty"]
         if users is None:
-            users = duties.search([("kind", "=", "standing")])._holders()
+            users = duties.sudo().search([("kind", "=", "standing")])._holders()
         conflicts = self.sudo().search(
             [("scope", "=", "person"), ("effect", "!=", "allow")]
         )

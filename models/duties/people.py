@@ -108,7 +108,7 @@ class ResGroups(models.Model):
     def write(self, vals):
         if self.env.su or not any(key in vals for key in GROUP_KEYS):
             return super().write(vals)
-        duties = self.env["finance.duty"].search([("kind", "=", "standing")])
+        duties = self.env["finance.duty"].sudo().search([("kind", "=", "standing")])
         users = duties._holders()
         before = users.with_env(self.env)._finance_conflicts()
         result = super().write(vals)

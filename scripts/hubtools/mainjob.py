@@ -56,6 +56,7 @@ class Desk:
         for code in (WAREHOUSE, SHOP):
             connector = self._connector(code)
             if connector["state"] == "draft":
+                self._test(code, connector["id"])
                 self.administrator.call(
                     "finance.connector", "action_request_review", [connector["id"]]
                 )
@@ -63,6 +64,34 @@ class Desk:
                 self.approver.call(
                     "finance.connector", "action_approve", [connector["id"]]
                 )
+
+    def _test(self, code: str, connector: int) -> None:
+        """Try the connection, as going live asks for."""
+        api = self.administrator
+        if code == WAREHOUSE:
+            found = api.search("finance.endpoint", [("connector_id", "=", connector)])
+            api.call("finance.endpoint", "action_test", found)
+            return
+        content = {
+            "specversion": "1.0",
+            "id": "trial",
+            "source": f"/{SHOP}",
+            "type": CAPTURED,
+            "time": "2026-01-01T00:00:00Z",
+            "datacontenttype": "application/json",
+            "data": {
+                "provider_ref": "trial",
+                "amount": "1.00",
+                "currency": "EUR",
+                "captured_at": "2026-01-01T00:00:00Z",
+                "document_ref": "trial",
+            },
+        }
+        trial = api.create(
+            "finance.try.wizard",
+            {"connector_id": connector, "content": json.dumps(content)},
+        )
+        api.call("finance.try.wizard", "action_try", [trial])
 
     def _connector(self, code: str) -> dict:
         found = self.administrator.read(

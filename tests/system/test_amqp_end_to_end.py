@@ -114,6 +114,11 @@ def endpoint(hub, broker, books):
         "finance.subscription",
         {"name": "Invoices", "endpoint_id": made, "patterns": "finance.invoice.*"},
     )
+    # The queue is bound before the test event that going live asks for.
+    books.read()
+    api.call("finance.endpoint", "action_test", [made])
+    books.read()
+    books.arrivals = 0
     api.call("finance.connector", "action_request_review", [connector])
     hub.rpc("hub_approver").call("finance.connector", "action_approve", [connector])
     yield made, shown["params"]["secret"]
