@@ -43,17 +43,19 @@ def desk_growth(bench: Bench) -> Figure:
         return median(large / small for large, small in pairs)
 
     many, long = sizes[LARGE_DATABASE]
-    screens = {name: seen[name] for name in ("desk", "dashboard")}
+    # Adding up groups reads every open exception: it is shown, and no first page.
+    screens = {name: seen[name] for name in ("page", "dashboard")}
     worst = max(screens, key=lambda name: ratio(screens[name]))
     return figure(
         "desk_growth",
         "ms",
         screens[worst],
         f"{many} open exceptions and {long} events, 1 % of whose deliveries wait; "
-        f"reference: {FEW} and {SMALL}. The desk: its first {PAGE_SIZE} rows with all "
-        f"columns, the count up to {COUNT_LIMIT} and the counts by {GROUP_BY}, as the "
-        f"web client asks for them; the dashboard: its data; median of {LOOKS}; the "
-        f"worse of the two: {worst}",
+        f"reference: {FEW} and {SMALL}. The desk's first {PAGE_SIZE} rows with all "
+        f"columns and the count up to {COUNT_LIMIT}, as the web client asks for them; "
+        f"the dashboard's data; median of {LOOKS}; the worse of the two: {worst}. "
+        f"Beside them, in no goal: the counts and sums by {GROUP_BY} that a person who "
+        "groups the list gets",
         {
             name: {
                 "large_ms": median(large for large, _small in pairs),
@@ -140,14 +142,13 @@ class _Screens:
     def look(self) -> dict[str, float]:
         """Load everything once.
 
-        :return: seconds of ``desk`` (its ``page`` and ``groups``) and ``dashboard``
+        :return: seconds of the desk's ``page`` and ``groups``, and of the ``dashboard``
         """
-        took = {
+        return {
             "page": self._timed(self._page),
             "groups": self._timed(self._groups),
             "dashboard": self._timed(self._dashboard),
         }
-        return {**took, "desk": took["page"] + took["groups"]}
 
     @staticmethod
     def _timed(ask) -> float:
@@ -175,7 +176,11 @@ class _Screens:
             "web_read_group",
             domain=self._domain,
             groupby=[GROUP_BY],
-            aggregates=["amount:sum"],
+            aggregates=[
+                "amount:sum",
+                "currency_id:array_agg_distinct",
+                "amount:sum_currency",
+            ],
         )
         if groups["length"] < 2:
             raise RuntimeError(f"Grouping found {groups['length']} groups.")
