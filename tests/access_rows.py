@@ -297,6 +297,8 @@ class AccessCase(FinanceHubCommon):
                 }
             )
             return wizard if model == wizard._name else wizard.line_ids
+        if model == "finance.upload.wizard":
+            return self.env[model].create({"connector_id": self.shop.id})
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model.startswith("finance.try.wizard"):
