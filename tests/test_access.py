@@ -440,6 +440,7 @@ ON_THE_MODEL = {
     ("finance.access.review", "action_begin"),
 }
 
+
 @tagged("post_install", "-at_install")
 class TestAccess(AccessCase):
     """cap 88, 94: who may read, change and press what, checked beneath the views."""

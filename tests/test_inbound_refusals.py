@@ -117,7 +117,8 @@ class TestInboundRefusals(InboundCase):
         self.assertEqual(len(self.exceptions("C-SIGNATURE")), 1)
         self.assertEqual(
             (exception.res_model, exception.res_id),
-            ("finance.connector", self.connector.id),
+            ("finance.credential", self.credential.id),
+            "the secret, which is what to compare or rotate",
         )
         self.assertIn("127.0.0.1", exception.cause)
 
