@@ -324,6 +324,8 @@ class TestDelivery(FinanceHubCommon):
 
     def test_suspended_connector_keeps_what_happens(self):
         connector = self.endpoint.connector_id
+        # As it is configured now it went live.
+        connector.state = "live"
         connector.with_user(self.users["administrator"]).action_suspend()
         delivery = self.delivery_of(self.make_invoice())
         self.assertEqual(self.dispatch().delivered, 0)

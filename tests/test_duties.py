@@ -25,7 +25,7 @@ class DutiesCase(FinanceHubCommon):
         cls.officer = new_test_user(
             cls.env,
             "test_officer",
-            "base.group_user,base.group_erp_manager",
+            "base.group_user,base.group_erp_manager,base.group_partner_manager",
             company_id=cls.company.id,
             company_ids=[(6, 0, cls.company.ids)],
         )

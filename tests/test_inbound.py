@@ -359,6 +359,8 @@ class TestInbound(InboundCase):
         self.assertFalse(self.messages())
 
     def test_suspended_says_when_to_come_back(self):
+        # As it is configured now it went live.
+        self.connector.state = "live"
         self.connector.action_suspend()
         body = self.cloud_event(self.captured("INV/1"))
         response = self.send(body)

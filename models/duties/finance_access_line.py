@@ -8,9 +8,10 @@ KINDS = [
     ("delegation", "Delegation"),
 ]
 # Rows of a kind get ids of their own range, and stay below what a browser can count.
-SHIFT = 1 << 48
+SHIFT = 1 << 50
 
-# Every internal user with the groups that they have, and by which of their own.
+# Every internal user with the groups that they have, and by which of their own, in
+# every company that they may work in.
 ROLES = """
     WITH RECURSIVE implied(gid, hid) AS (
         SELECT id, id FROM res_groups
@@ -18,7 +19,7 @@ ROLES = """
         SELECT i.gid, r.hid
           FROM implied i JOIN res_groups_implied_rel r ON r.gid = i.hid
     ), holds AS (
-        SELECT u.id AS user_id, u.company_id, i.hid AS group_id,
+        SELECT u.id AS user_id, i.hid AS group_id,
                bool_or(i.gid = i.hid) AS direct,
                min(i.gid) FILTER (WHERE i.gid <> i.hid) AS via_id
           FROM res_users u
@@ -37,10 +38,12 @@ ROLES = """
           JOIN duties b ON b.duty_id = c.other_id AND b.user_id = a.user_id
          WHERE c.scope = 'person' AND c.effect <> 'allow'
     )
-    SELECT 1 * {shift}::bigint + h.user_id::bigint * 65536 + h.group_id AS id,
+    SELECT 1 * {shift}::bigint + (h.user_id::bigint * 4096 + w.cid) * 65536
+               + h.group_id AS id,
            'role' AS kind, h.user_id, h.user_id AS owner_id, h.group_id,
            NULL::int AS client_id, NULL::int AS scope_id, NULL::int AS credential_id,
-           NULL::int AS delegation_res_id, NULL::int AS connector_id, h.company_id,
+           NULL::int AS delegation_res_id, NULL::int AS connector_id,
+           w.cid AS company_id,
            CASE WHEN g.id IS NOT NULL THEN 'emergency'
                 WHEN h.direct THEN 'direct' ELSE 'implied' END AS way,
            CASE WHEN h.direct THEN NULL ELSE h.via_id END AS via_id,
@@ -60,6 +63,7 @@ ROLES = """
                 ON d.group_id = h.group_id AND d.duty_id IN (c.duty_id, c.other_id)
              WHERE c.user_id = h.user_id)::int AS conflict_count
       FROM holds h
+      JOIN res_company_users_rel w ON w.user_id = h.user_id
       JOIN (VALUES %s) AS n(group_id, name, role) ON n.group_id = h.group_id
       LEFT JOIN finance_break_glass g
         ON g.user_id = h.user_id AND g.role = n.role AND g.state = 'active'

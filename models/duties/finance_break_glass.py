@@ -88,9 +88,7 @@ class FinanceBreakGlass(models.Model):
     began_at = fields.Datetime(string="Began", readonly=True, copy=False)
     ends_at = fields.Datetime(string="Ends", readonly=True, copy=False)
     ended_at = fields.Datetime(string="Ended", readonly=True, copy=False)
-    ended_by_id = fields.Many2one(
-        "res.users", string="Ended By", readonly=True, copy=False
-    )
+    ended_by_id = fields.Many2one("res.users", readonly=True, copy=False)
     review_note = fields.Text(
         string="What the Review Found",
         help="What was done with it, whether it was right, and what follows.",

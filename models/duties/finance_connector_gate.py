@@ -43,7 +43,6 @@ class FinanceConnector(models.Model):
         "finance_connector_configured_rel",
         "connector_id",
         "user_id",
-        string="Configured By",
         readonly=True,
         copy=False,
         help="Who changed it, its endpoints, subscriptions, secrets, clients or "

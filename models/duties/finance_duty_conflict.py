@@ -37,9 +37,7 @@ class FinanceDutyConflict(models.Model):
         help="Same person: nobody shall have both roles. Same record: nobody shall "
         "decide about what they had that part in.",
     )
-    duty_id = fields.Many2one(
-        "finance.duty", string="Duty", required=True, ondelete="cascade"
-    )
+    duty_id = fields.Many2one("finance.duty", required=True, ondelete="cascade")
     other_id = fields.Many2one(
         "finance.duty", string="And", required=True, ondelete="cascade"
     )
