@@ -54,6 +54,14 @@ MATRIX = {
     "finance.archive": (NONE, NONE, READ, READ),
     "finance.hold": (READ, READ, READ, READ),
     "finance.approval": (READ, READ, READ, READ),
+    "finance.compensation": (READ, READ, READ, READ),
+    "finance.compensate.wizard": (ALL, NONE, NONE, NONE),
+    "finance.compensate.wizard.line": (ALL, NONE, NONE, NONE),
+    "finance.link": (READ, READ, READ, READ),
+    "finance.link.wizard": (ALL, NONE, NONE, NONE),
+    "finance.bulk.action": (READ, READ, READ, READ),
+    "finance.bulk.line": (READ, READ, READ, READ),
+    "finance.alert": (READ, READ, READ, READ),
     "finance.exposure": (READ, READ, READ, READ),
     "finance.posting.request": (READ, READ, READ, READ),
     "finance.decide.wizard": (ALL, ALL, NONE, NONE),
@@ -232,10 +240,32 @@ ACTIONS = {
         "action_waive": OPERATOR,
         "action_grant_waiver": {"approver"},
         "action_refuse_waiver": {"approver"},
+        "action_link": OPERATOR,
+        "action_compensate": OPERATOR,
+        "action_retry_cause": OPERATOR,
+        "action_open_same_cause": EVERY_ROLE,
+        "action_open_payload": EVERY_ROLE,
         "action_open_subject": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
         "action_open_audit": EVERY_ROLE,
     },
+    "finance.compensation": {
+        "action_undo": OPERATOR,
+        "action_open_record": EVERY_ROLE,
+        "action_open_result": EVERY_ROLE,
+        "action_open_exception": EVERY_ROLE,
+        "action_open_trace": EVERY_ROLE,
+    },
+    "finance.compensate.wizard": {"action_confirm": OPERATOR},
+    "finance.compensate.wizard.line": {},
+    "finance.link": {"action_open_record": EVERY_ROLE},
+    "finance.link.wizard": {"action_link": OPERATOR},
+    "finance.bulk.action": {
+        "action_stop": {"operator", "approver"},
+        "action_open_failed": EVERY_ROLE,
+    },
+    "finance.bulk.line": {},
+    "finance.alert": {},
     "finance.replay": {
         "action_count": OPERATOR,
         "action_start": OPERATOR,
@@ -408,8 +438,37 @@ class AccessCase(FinanceHubCommon):
                 "connector_id": self.shop.id,
             }
         )
+        self.make_desk_rows()
         # What is told of them is not told anew by what is tried on them.
         self.end_transaction()
+
+    def make_desk_rows(self):
+        """Make what people leave at the desk: a link, a compensation, an alert."""
+        exception = self.env["finance.exception"].search(
+            [("code", "=", "B-UNMATCHED")], limit=1
+        )
+        self.env["finance.compensation"]._propose(
+            "credit_note",
+            self.invoice,
+            date=self.invoice.date,
+            reason="Because",
+            exception=exception,
+        )
+        exception.state = "open"
+        self.env["finance.alert"]._tell(
+            exception, self.users["operator"], "late", "Late"
+        )
+        self.env["finance.link"].create(
+            {
+                "exception_id": exception.id,
+                "res_model": "account.move",
+                "res_id": self.invoice.id,
+                "record_name": self.invoice.name,
+                "reason": "Because",
+                "user_id": self.env.uid,
+            }
+        )
+        self.env["finance.bulk.action"]._start(exception, "assign")
 
     def make_master_data(self):
         """Make a mapping, an unmapped code, and who owns what."""
@@ -600,6 +659,34 @@ class AccessCase(FinanceHubCommon):
                 }
             )
             return wizard if model == wizard._name else wizard.line_ids
+        if model.startswith("finance.compensate.wizard"):
+            wizard = self.env["finance.compensate.wizard"].create(
+                {
+                    "exception_id": self.row("finance.exception").id,
+                    "reason": "Because",
+                    "line_ids": [
+                        (
+                            0,
+                            0,
+                            {
+                                "kind": "credit_note",
+                                "res_model": "account.move",
+                                "res_id": self.invoice.id,
+                            },
+                        )
+                    ],
+                }
+            )
+            wizard.line_id = wizard.line_ids
+            return wizard if model == wizard._name else wizard.line_ids
+        if model == "finance.link.wizard":
+            return self.env[model].create(
+                {
+                    "exception_id": self.row("finance.exception").id,
+                    "move_id": self.invoice.id,
+                    "reason": "Because",
+                }
+            )
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model.startswith("finance.try.wizard"):

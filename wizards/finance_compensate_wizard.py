@@ -70,7 +70,9 @@ class FinanceCompensateWizard(models.TransientModel):
             wanted = (self.line_id.kind, self.line_id._record())
             if wanted not in exception.sudo()._proposals():
                 raise UserError(
-                    self.env._("This does not fit any more. Close the form, look again.")
+                    self.env._(
+                        "This does not fit any more. Close the form, look again."
+                    )
                 )
             done = self.env["finance.compensation"]._propose(
                 *wanted,

@@ -35,9 +35,7 @@ class FinanceCorrectWizard(models.TransientModel):
         string="Original Content",
         related_sudo=False,
     )
-    difference = fields.Html(
-        string="What You Changed", compute="_compute_difference"
-    )
+    difference = fields.Html(string="What You Changed", compute="_compute_difference")
     needs_approval = fields.Boolean(compute="_compute_difference")
     reason = fields.Char(
         required=True, help="Why this is right; kept with the correction."

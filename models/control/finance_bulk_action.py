@@ -6,6 +6,7 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 
 from .. import clock, constants
+from ..access import require_group
 from .windows import window_of
 
 _logger = logging.getLogger(__name__)
@@ -89,17 +90,14 @@ class FinanceBulkAction(models.Model):
 
     def action_stop(self):
         """Leave what is not done yet as it is."""
+        require_group(self.env, constants.GROUP_OPERATOR, constants.GROUP_APPROVER)
         for bulk in self:
             bulk.check_access("read")
             if bulk.user_id != self.env.user and not self.env.su:
-                raise UserError(
-                    self.env._("Only %s can stop this.", bulk.user_id.name)
-                )
+                raise UserError(self.env._("Only %s can stop this.", bulk.user_id.name))
             if bulk.state != "running":
                 raise UserError(self.env._("This has ended already."))
-            bulk.sudo().write(
-                {"state": "stopped", "finished_at": clock.naive_now()}
-            )
+            bulk.sudo().write({"state": "stopped", "finished_at": clock.naive_now()})
         return True
 
     def action_open_failed(self):
@@ -176,7 +174,9 @@ class FinanceBulkAction(models.Model):
         :return: what was done, for the job's result
         """
         deadline = clock.now() + constants.BULK_BUDGET
-        self.env.cr.execute("SELECT id FROM finance_bulk_action WHERE state = 'running'")
+        self.env.cr.execute(
+            "SELECT id FROM finance_bulk_action WHERE state = 'running'"
+        )
         busy = [bulk_id for (bulk_id,) in self.env.cr.fetchall()]
         pieces = 0
         while busy and clock.now() < deadline:

@@ -141,8 +141,10 @@ def difference_html(env, old, new):
     if not changed:
         return False
     rows = Markup().join(
-        Markup('<tr><td>%s</td><td class="text-danger">%s</td>'
-               '<td class="text-success">%s</td></tr>')
+        Markup(
+            '<tr><td>%s</td><td class="text-danger">%s</td>'
+            '<td class="text-success">%s</td></tr>'
+        )
         % (path, "–" if was is None else was, "–" if now is None else now)
         for path, was, now in changed[: constants.DIFFERENCES_SHOWN]
     )

@@ -151,8 +151,10 @@ class FinanceDigest(models.AbstractModel):
     @api.model
     def _send(self, user, subject, template, values):
         """Queue a mail to a person, in their language."""
-        body = self.env["ir.qweb"].sudo()._render(
-            template, {"user": user.sudo(), "env": self.env, **values}
+        body = (
+            self.env["ir.qweb"]
+            .sudo()
+            ._render(template, {"user": user.sudo(), "env": self.env, **values})
         )
         company = user.sudo().company_id
         robot = self.env.ref("base.user_root").sudo()

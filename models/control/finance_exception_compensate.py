@@ -1,8 +1,8 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from ..access import require_group
 from .. import constants
+from ..access import require_group
 from .finance_compensation import KINDS
 from .windows import dialog_of
 

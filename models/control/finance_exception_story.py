@@ -101,9 +101,9 @@ class FinanceException(models.Model):
                 )
                 for record in exception.sudo()._concerned()
             ]
-            exception.concerns_html = (
-                Markup("<ul class='mb-0'>%s</ul>") % Markup().join(lines)
-            )
+            exception.concerns_html = Markup(
+                "<ul class='mb-0'>%s</ul>"
+            ) % Markup().join(lines)
 
     @api.depends("correlation_id")
     def _compute_step_ids(self):
@@ -179,8 +179,7 @@ class FinanceException(models.Model):
     def _compute_guide_html(self):
         for exception in self:
             lines = [
-                Markup("<li><b>%s</b>: %s</li>") % pair
-                for pair in exception._guide()
+                Markup("<li><b>%s</b>: %s</li>") % pair for pair in exception._guide()
             ]
             exception.guide_html = (
                 Markup("<ul class='mb-0'>%s</ul>") % Markup().join(lines)
@@ -312,7 +311,7 @@ class FinanceException(models.Model):
             )
 
     def action_open_payload(self):
-        """Open what came in, or what was to be sent; masked where it is confidential."""
+        """Open what came in or was to be sent, masked where that is confidential."""
         self.ensure_one()
         self.check_access("read")
         record = self.message_id_ref or self.delivery_ids[:1].event_id
