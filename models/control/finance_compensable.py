@@ -14,14 +14,13 @@ class FinanceCompensable(models.AbstractModel):
     )
 
     def _compute_finance_compensation_count(self):
-        counts = {
-            res_id: count
-            for res_id, count in self.env["finance.compensation"]._read_group(
+        counts = dict(
+            self.env["finance.compensation"]._read_group(
                 [("res_model", "=", self._name), ("res_id", "in", self.ids)],
                 ["res_id"],
                 ["__count"],
             )
-        }
+        )
         for record in self:
             record.finance_compensation_count = counts.get(record.id, 0)
 

@@ -66,7 +66,7 @@ class FinanceCommand(models.Model):
     # === THE SECOND PERSON === #
 
     def _hand_in(self):
-        """Have a correction applied; first approved where it changes more than a name."""
+        """Have a correction applied; one of more than a name is approved first."""
         self.ensure_one()
         if not self.corrected_from_id._changes_more_than_names(self.data):
             return super()._hand_in()
