@@ -89,6 +89,7 @@ MATRIX = {
     "finance.party.wizard.line": (ALL, NONE, NONE, NONE),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
     "finance.ping.wizard": (NONE, NONE, ALL, NONE),
+    "finance.upload.wizard": (ALL, NONE, NONE, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
 }
 # The same for all companies.
@@ -351,6 +352,7 @@ ACTIONS = {
     "finance.party.wizard.line": {"action_choose": OPERATOR},
     "finance.correct.wizard": {"action_resubmit": OPERATOR},
     "finance.ping.wizard": {"action_send_again": ADMINISTRATOR},
+    "finance.upload.wizard": {"action_upload": {"operator"}},
     "finance.reason.wizard": {"action_confirm": OPERATOR},
 }
 # Called on the model, whatever records there are.
@@ -659,34 +661,10 @@ class AccessCase(FinanceHubCommon):
                 }
             )
             return wizard if model == wizard._name else wizard.line_ids
-        if model.startswith("finance.compensate.wizard"):
-            wizard = self.env["finance.compensate.wizard"].create(
-                {
-                    "exception_id": self.row("finance.exception").id,
-                    "reason": "Because",
-                    "line_ids": [
-                        (
-                            0,
-                            0,
-                            {
-                                "kind": "credit_note",
-                                "res_model": "account.move",
-                                "res_id": self.invoice.id,
-                            },
-                        )
-                    ],
-                }
-            )
-            wizard.line_id = wizard.line_ids
-            return wizard if model == wizard._name else wizard.line_ids
-        if model == "finance.link.wizard":
-            return self.env[model].create(
-                {
-                    "exception_id": self.row("finance.exception").id,
-                    "move_id": self.invoice.id,
-                    "reason": "Because",
-                }
-            )
+        if model.startswith(("finance.compensate.wizard", "finance.link.wizard")):
+            return self.desk_wizard(model)
+        if model == "finance.upload.wizard":
+            return self.env[model].create({"connector_id": self.shop.id})
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model.startswith("finance.try.wizard"):
@@ -711,6 +689,31 @@ class AccessCase(FinanceHubCommon):
         if model in COMMON:
             return self.env[model].search([])
         return self.env[model].search([("company_id", "=", self.company.id)])
+
+    def desk_wizard(self, model):
+        exception = self.row("finance.exception")
+        if model == "finance.link.wizard":
+            return self.env[model].create(
+                {
+                    "exception_id": exception.id,
+                    "move_id": self.invoice.id,
+                    "reason": "Because",
+                }
+            )
+        line = {
+            "kind": "credit_note",
+            "res_model": "account.move",
+            "res_id": self.invoice.id,
+        }
+        wizard = self.env["finance.compensate.wizard"].create(
+            {
+                "exception_id": exception.id,
+                "reason": "Because",
+                "line_ids": [(0, 0, line)],
+            }
+        )
+        wizard.line_id = wizard.line_ids
+        return wizard if model == wizard._name else wizard.line_ids
 
     def row(self, model):
         """Return the row of a model which most buttons work on."""

@@ -104,7 +104,7 @@ class FinanceBulkAction(models.Model):
         """Show the exceptions that could not be done."""
         self.ensure_one()
         self.check_access("read")
-        lines = self.line_ids.filtered(lambda l: l.state in ("failed", "skipped"))
+        lines = self.line_ids.filtered(lambda line: line.state in ("failed", "skipped"))
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "finance_hub.finance_exception_action"
         )

@@ -37,11 +37,11 @@ class FinanceCommand(models.Model):
     @api.depends_context("uid")
     def _compute_data_text(self):
         hidden = self.filtered("content_hidden")
-        super(FinanceCommand, self - hidden)._compute_data_text()
         for command in hidden:
             command.data_text = self.env._(
                 "This content is encrypted, and hidden from you."
             )
+        return super(FinanceCommand, self - hidden)._compute_data_text()
 
     def action_correct(self):
         self._expect_content()
