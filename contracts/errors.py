@@ -181,7 +181,7 @@ _ALL = (
         "high",
         _HOURS[1],
         "The hub asks for the status; it never sends again.",
-        "Look the payment up at the provider; on the transaction, record what happened.",
+        "Look the payment up at the provider; record on the transaction what happened.",
     ),
     _code(
         "T-CERT-EXPIRING",
