@@ -190,7 +190,7 @@ _ALL = (
         "high",
         _HOURS[1],
         "The hub asks for the status; it never sends again.",
-        "Look the payment up at the provider and record what happened.",
+        "Look the payment up at the provider; record on the transaction what happened.",
     ),
     _code(
         "T-CERT-EXPIRING",
@@ -272,7 +272,7 @@ _ALL = (
         "low",
         _HOURS[1],
         "Parked, and retried when the parent arrives.",
-        "If the parent does not come, ask the sender for it.",
+        "If it does not come, ask the sender, or Link what is there already.",
     ),
     _code(
         "D-STMT-GAP",
@@ -309,7 +309,7 @@ _ALL = (
         "medium",
         _DAYS[1],
         "",
-        "Find the document, enter its number and resubmit.",
+        "Find the document and press Link, or enter its number and resubmit.",
     ),
     _code(
         "B-SHORTPAY",
@@ -318,7 +318,7 @@ _ALL = (
         "medium",
         _DAYS[1],
         "Settled when inside of the tolerance.",
-        "Decide: leave the rest open, write it off, or ask the customer.",
+        "Leave the rest open, ask the customer, or write it off with Compensate.",
     ),
     _code(
         "B-OVERPAY",
@@ -327,7 +327,7 @@ _ALL = (
         "medium",
         _DAYS[1],
         "Settled when inside of the tolerance.",
-        "Decide: keep as credit, match another document, or pay it back.",
+        "Keep it as credit, Link it to another document, or pay it back.",
     ),
     _code(
         "B-AMBIGUOUS",
@@ -336,7 +336,7 @@ _ALL = (
         "medium",
         _DAYS[1],
         "",
-        "Choose the document, enter its number and resubmit.",
+        "Choose the right document with Link, or enter its number and resubmit.",
     ),
     _code(
         "B-SETTLEMENT-DELAY",
@@ -345,7 +345,7 @@ _ALL = (
         "high",
         _HOURS[4],
         "",
-        "Ask the provider where the money is.",
+        "Ask the provider where the money is; Link the bank line once it is there.",
     ),
     _code(
         "B-PAYOUT-MISMATCH",
@@ -363,7 +363,7 @@ _ALL = (
         "high",
         None,
         "A compensating entry is proposed.",
-        "Check the reason, confirm the compensation and contact the payer.",
+        "Check the reason, press Compensate where needed, and contact the payer.",
     ),
     _code(
         "B-DISPUTE",
@@ -372,7 +372,7 @@ _ALL = (
         "high",
         None,
         "A compensating entry is proposed.",
-        "Send the evidence before the scheme's date, or accept the dispute.",
+        "Send the evidence before the scheme's date, or accept it with Compensate.",
     ),
     _code(
         "B-PERIOD-LOCKED",
@@ -399,7 +399,7 @@ _ALL = (
         "medium",
         None,
         "Escalated to the next approver.",
-        "Ask the risk system for its verdict.",
+        "Ask the risk system for its verdict, or have an approver release the hold.",
     ),
     _code(
         "B-RISK-REJECTED",
@@ -490,7 +490,7 @@ _ALL = (
         "critical",
         _HOURS[1],
         "Frozen.",
-        "Compare both systems and decide which amount is right.",
+        "Compare both systems; correct what came in, or Compensate what was booked.",
     ),
     _code(
         "C-SOD",
@@ -526,7 +526,7 @@ _ALL = (
         "critical",
         _HOURS[1],
         "Frozen.",
-        "Find out how, and have the document approved after the fact or reversed.",
+        "Find out how; have it approved after the fact, or reverse it with Compensate.",
     ),
     _code(
         "C-IDEMP-MISUSE",

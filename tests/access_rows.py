@@ -12,6 +12,111 @@ from .common import GROUPS, FinanceHubCommon, Receiver, status
 SECRET = "whsec_" + "A" * 32
 
 
+# The dialogues' own content, by model.
+DIALOGUES = {
+    "finance.outcome.wizard": lambda case: {
+        "transaction_id": case.row("finance.transaction").id,
+        "status": "failed",
+        "reason": "Because",
+    },
+    "finance.payout.wizard": lambda case: {
+        "payout_id": case.row("finance.payout").id,
+        "reason": "Because",
+    },
+    "finance.correct.wizard": lambda case: {
+        "command_id": case.row("finance.command").id,
+        "content": '{"changed": true}',
+        "reason": "Because",
+    },
+    "finance.decide.wizard": lambda case: {
+        "hold_ids": [(6, 0, case.rows("finance.hold").ids)],
+        "decision": "release",
+        "reason": "Because",
+    },
+    "finance.process.cancel.wizard": lambda case: {
+        "process_ids": [(6, 0, case.rows("finance.process").ids)],
+        "reason": "Because",
+    },
+    "finance.process.start.wizard": lambda case: {
+        "res_model": "account.move",
+        "res_ids": case.invoice.ids,
+        "flow_id": case.rows("finance.flow").id,
+    },
+    "finance.hold.wizard": lambda case: {
+        "res_model": "account.move",
+        "res_ids": case.invoice.ids,
+        "kind": "revenue",
+        "reason": "Because",
+    },
+    "finance.map.wizard": lambda case: {
+        "unmapped_id": case.row("finance.unmapped").id,
+        "line_ids": [(0, 0, {"res_id": 1, "name": "One", "score": 1})],
+    },
+    "finance.party.wizard": lambda case: {
+        "command_id": case.row("finance.command").id,
+        "partner_id": case.partner_a.id,
+        "reason": "Because",
+        "line_ids": [(0, 0, {"partner_id": case.partner_b.id})],
+    },
+    "finance.link.wizard": lambda case: {
+        "exception_id": case.row("finance.exception").id,
+        "move_id": case.invoice.id,
+        "reason": "Because",
+    },
+    "finance.compensate.wizard": lambda case: {
+        "exception_id": case.row("finance.exception").id,
+        "reason": "Because",
+        "line_ids": [
+            (
+                0,
+                0,
+                {
+                    "kind": "credit_note",
+                    "res_model": "account.move",
+                    "res_id": case.invoice.id,
+                },
+            )
+        ],
+    },
+    "finance.upload.wizard": lambda case: {"connector_id": case.shop.id},
+    "finance.duty.wizard": lambda case: {
+        "res_model": "finance.access.review.line",
+        "res_ids": case.row("finance.access.review.line").ids,
+        "method": "action_certify",
+        "reason": "Because",
+    },
+    "finance.ping.wizard": lambda case: {"endpoint_id": case.endpoint.id},
+    "finance.try.wizard": lambda case: {
+        "connector_id": case.shop.id,
+        "content": "garbage",
+    },
+    "finance.try.wizard.result": lambda case: {
+        "wizard_id": case.rows("finance.try.wizard").id
+    },
+    "finance.try.wizard.fault": lambda case: {
+        "wizard_id": case.rows("finance.try.wizard").id
+    },
+    "finance.audit.compare.wizard": lambda case: {
+        "seal_file": base64.b64encode(
+            case.env["finance.audit.seal"].search([], limit=1)._exported()
+        )
+    },
+    "finance.reason.wizard": lambda case: {
+        "exception_ids": [(6, 0, case.row("finance.exception").ids)],
+        "reason": "Because",
+    },
+}
+# The lines of dialogues.
+DIALOGUES_OF_LINES = {
+    f"{model}.line": model
+    for model in (
+        "finance.map.wizard",
+        "finance.party.wizard",
+        "finance.compensate.wizard",
+    )
+}
+
+
 class AccessCase(FinanceHubCommon):
     """One row of every model, one user of every role, and one from elsewhere."""
 
@@ -133,6 +238,7 @@ class AccessCase(FinanceHubCommon):
                 "connector_id": self.shop.id,
             }
         )
+        self.make_desk_rows()
         self.make_flow_rows()
         self.make_tested(self.shop)
         self.env["finance.break.glass"].create(
@@ -145,6 +251,34 @@ class AccessCase(FinanceHubCommon):
         self.env["finance.access.review"]._begin(self.company)
         # What is told of them is not told anew by what is tried on them.
         self.end_transaction()
+
+    def make_desk_rows(self):
+        """Make what people leave at the desk: a link, a compensation, an alert."""
+        exception = self.env["finance.exception"].search(
+            [("code", "=", "B-UNMATCHED")], limit=1
+        )
+        self.env["finance.compensation"]._propose(
+            "credit_note",
+            self.invoice,
+            date=self.invoice.date,
+            reason="Because",
+            exception=exception,
+        )
+        exception.state = "open"
+        self.env["finance.alert"]._tell(
+            exception, self.users["operator"], "late", "Late"
+        )
+        self.env["finance.link"].create(
+            {
+                "exception_id": exception.id,
+                "res_model": "account.move",
+                "res_id": self.invoice.id,
+                "record_name": self.invoice.name,
+                "reason": "Because",
+                "user_id": self.env.uid,
+            }
+        )
+        self.env["finance.bulk.action"]._start(exception, "assign")
 
     def make_flow_rows(self):
         """Make a flow, a process of it, and what is counted of both."""
@@ -295,108 +429,14 @@ class AccessCase(FinanceHubCommon):
         )
 
     def rows(self, model):
-        """Return all rows of a model, as superuser."""
-        if model == "finance.outcome.wizard":
-            return self.env[model].create(
-                {
-                    "transaction_id": self.row("finance.transaction").id,
-                    "status": "failed",
-                    "reason": "Because",
-                }
-            )
-        if model == "finance.payout.wizard":
-            return self.env[model].create(
-                {"payout_id": self.row("finance.payout").id, "reason": "Because"}
-            )
-        if model == "finance.correct.wizard":
-            return self.env[model].create(
-                {
-                    "command_id": self.row("finance.command").id,
-                    "content": '{"changed": true}',
-                    "reason": "Because",
-                }
-            )
-        if model == "finance.decide.wizard":
-            return self.env[model].create(
-                {
-                    "hold_ids": [(6, 0, self.rows("finance.hold").ids)],
-                    "decision": "release",
-                    "reason": "Because",
-                }
-            )
-        if model == "finance.process.cancel.wizard":
-            processes = self.rows("finance.process")
-            return self.env[model].create(
-                {"process_ids": [(6, 0, processes.ids)], "reason": "Because"}
-            )
-        if model == "finance.process.start.wizard":
-            return self.env[model].create(
-                {
-                    "res_model": "account.move",
-                    "res_ids": self.invoice.ids,
-                    "flow_id": self.rows("finance.flow").id,
-                }
-            )
-        if model == "finance.hold.wizard":
-            return self.env[model].create(
-                {
-                    "res_model": "account.move",
-                    "res_ids": self.invoice.ids,
-                    "kind": "revenue",
-                    "reason": "Because",
-                }
-            )
-        if model in ("finance.map.wizard", "finance.map.wizard.line"):
-            wizard = self.env["finance.map.wizard"].create(
-                {
-                    "unmapped_id": self.row("finance.unmapped").id,
-                    "line_ids": [(0, 0, {"res_id": 1, "name": "One", "score": 1})],
-                }
-            )
-            return wizard if model == wizard._name else wizard.line_ids
-        if model in ("finance.party.wizard", "finance.party.wizard.line"):
-            wizard = self.env["finance.party.wizard"].create(
-                {
-                    "command_id": self.row("finance.command").id,
-                    "partner_id": self.partner_a.id,
-                    "reason": "Because",
-                    "line_ids": [(0, 0, {"partner_id": self.partner_b.id})],
-                }
-            )
-            return wizard if model == wizard._name else wizard.line_ids
-        if model == "finance.upload.wizard":
-            return self.env[model].create({"connector_id": self.shop.id})
-        if model == "finance.duty.wizard":
-            lines = self.row("finance.access.review.line")
-            return self.env[model].create(
-                {
-                    "res_model": lines._name,
-                    "res_ids": lines.ids,
-                    "method": "action_certify",
-                    "reason": "Because",
-                }
-            )
-        if model == "finance.ping.wizard":
-            return self.env[model].create({"endpoint_id": self.endpoint.id})
-        if model.startswith("finance.try.wizard"):
-            wizard = self.env["finance.try.wizard"].create(
-                {"connector_id": self.shop.id, "content": "garbage"}
-            )
-            if model == "finance.try.wizard":
-                return wizard
-            return self.env[model].create({"wizard_id": wizard.id})
-        if model == "finance.audit.compare.wizard":
-            seal = self.env["finance.audit.seal"].search([], limit=1)
-            return self.env[model].create(
-                {"seal_file": base64.b64encode(seal._exported())}
-            )
-        if model == "finance.reason.wizard":
-            return self.env[model].create(
-                {
-                    "exception_ids": [(6, 0, self.row("finance.exception").ids)],
-                    "reason": "Because",
-                }
-            )
+        """Return all rows of a model, as superuser; of a dialogue, a new one."""
+        if model in DIALOGUES_OF_LINES:
+            return self.rows(DIALOGUES_OF_LINES[model]).line_ids
+        if model in DIALOGUES:
+            dialogue = self.env[model].create(DIALOGUES[model](self))
+            if model == "finance.compensate.wizard":
+                dialogue.line_id = dialogue.line_ids
+            return dialogue
         if "company_id" not in self.env[model]._fields:
             return self.env[model].search([])
         return self.env[model].search([("company_id", "=", self.company.id)])

@@ -129,8 +129,9 @@ class TestBulk(DeskCommon):
         for number in (1, 2):
             self.receive(
                 shop,
-                self.cloud_event(self.captured(f"ORDER-{number}", f"pay_{number}"),
-                                 f"m{number}"),
+                self.cloud_event(
+                    self.captured(f"ORDER-{number}", f"pay_{number}"), f"m{number}"
+                ),
                 f"m{number}",
             )
         self.process()
@@ -154,8 +155,13 @@ class TestBulk(DeskCommon):
 
     def test_reassigned_snoozed_waived_and_granted(self):
         exceptions = self.open(3)
-        colleague = self.operator.copy({"login": "colleague", "name": "Colleague",
-                                        "email": "colleague@example.com"})
+        colleague = self.operator.copy(
+            {
+                "login": "colleague",
+                "name": "Colleague",
+                "email": "colleague@example.com",
+            }
+        )
         bulk = self.ask(exceptions, "action_reassign", user_id=colleague.id)
         self.assertEqual((bulk.state, bulk.done_count), ("done", 3))
         self.assertEqual(exceptions.user_id, colleague)
@@ -170,9 +176,7 @@ class TestBulk(DeskCommon):
         self.assertEqual((again.done_count, again.skipped_count), (1, 2))
         # One of them was asked for by the approver: that one stays, the others go.
         exceptions[0].waiver_requested_by_id = self.approver
-        bulk = self.bulk_of(
-            exceptions.with_user(self.approver).action_grant_waiver()
-        )
+        bulk = self.bulk_of(exceptions.with_user(self.approver).action_grant_waiver())
         self.assertEqual((bulk.done_count, bulk.failed_count), (2, 1))
         self.assertEqual(exceptions[0].state, "open")
         failed = bulk.line_ids.filtered(lambda line: line.state == "failed")
@@ -230,8 +234,12 @@ class TestAlerts(DeskCommon):
         dollar, euro = self.env.ref("base.USD"), self.env.ref("base.EUR")
         euro.active = True
         self.env["res.currency.rate"].create(
-            {"currency_id": euro.id, "rate": 0.5, "name": "2020-01-01",
-             "company_id": self.company.id}
+            {
+                "currency_id": euro.id,
+                "rate": 0.5,
+                "name": "2020-01-01",
+                "company_id": self.company.id,
+            }
         )
         small = self.open(fingerprint="a", amount=100.0, currency=dollar)
         large = self.open(fingerprint="b", amount=90000.0, currency=euro)
@@ -283,8 +291,9 @@ class TestAlerts(DeskCommon):
         self.env["res.users"].search([]).finance_digest = "none"
         self.operator.write({"finance_digest": "team", "finance_digest_sent_at": False})
         self.team.digest = "daily"
-        self.env["finance.exception"].search([]).write({"team_id": False,
-                                                        "user_id": False})
+        self.env["finance.exception"].search([]).write(
+            {"team_id": False, "user_id": False}
+        )
         before = self.mails()
         # 05:30 in Berlin: too early; the window of yesterday has nothing to say.
         self.set_clock(datetime(2026, 3, 10, 4, 30, tzinfo=timezone.utc))
@@ -292,8 +301,10 @@ class TestAlerts(DeskCommon):
         self.assertFalse(self.mails() - before)
         usd = self.env.ref("base.USD")
         exception = self.open(
-            fingerprint="mine", amount=1234.5, currency=usd,
-            due_at="2026-03-10 03:00:00",
+            fingerprint="mine",
+            amount=1234.5,
+            currency=usd,
+            due_at=clock.naive(datetime(2026, 3, 10, 3, tzinfo=timezone.utc)),
         )
         digests._cron_send()
         self.assertFalse(self.mails() - before, "this window was looked at")
@@ -344,9 +355,7 @@ class TestCorrections(DeskCommon):
         self.assertEqual(
             differences(old, new),
             [
-                ("gone", "null", None),
                 ("lines/1/x", '"2"', '"3"'),
-                ("lines/2", None, "{}"),
                 ("more", None, '"é"'),
             ],
         )
@@ -367,8 +376,13 @@ class TestCorrections(DeskCommon):
         wizard = (
             self.env["finance.correct.wizard"]
             .with_user(both)
-            .create({"command_id": failed.id, "reason": "The provider said so",
-                     "content": '{"amount": "10.00"}'})
+            .create(
+                {
+                    "command_id": failed.id,
+                    "reason": "The provider said so",
+                    "content": '{"amount": "10.00"}',
+                }
+            )
         )
         self.assertTrue(wizard.needs_approval)
         correction = failed.with_user(both)._correct(data, "The provider said so")
@@ -393,7 +407,7 @@ class TestCorrections(DeskCommon):
         self.assertEqual(exception.state, "resolved")
 
     def test_encrypted_content_is_for_those_with_the_right(self):
-        shop = self.make_connector("secretshop", encrypt_payloads=True)
+        shop = self.make_connector("secretshop", encrypt_bodies=True)
         _outcome, message = self.receive(
             shop, self.cloud_event(self.captured("ORDER-1"), "e1"), "e1"
         )

@@ -157,6 +157,8 @@ class TestCompensation(CompensationCommon):
         self.assertEqual(asked.state, "requested")
         self.assertEqual(exception.state, "in_progress")
         self.assertFalse(entry.reversal_move_ids)
+        with self.assertRaisesRegex(UserError, "asked for by"):
+            self.compensate(exception, "reversal")
         both = self.operator
         both.group_ids += self.env.ref("finance_hub.group_approver")
         with self.assertRaisesRegex(UserError, "somebody else"):
@@ -196,17 +198,26 @@ class TestCompensation(CompensationCommon):
                 "partner_id": self.partner_a.id,
                 "invoice_date": "2026-01-15",
                 "date": "2026-01-15",
-                "invoice_line_ids": [(0, 0, {"name": "Rent", "price_unit": 70.0,
-                                             "tax_ids": []})],
+                "invoice_line_ids": [
+                    (0, 0, {"name": "Rent", "price_unit": 70.0, "tax_ids": []})
+                ],
             }
         )
         bill.action_post()
         line = self.journal.outbound_payment_method_line_ids[:1]
         line.payment_account_id = self.outstanding
-        payment = self.env["account.payment.register"].with_context(
-            active_model="account.move", active_ids=bill.ids
-        ).create({"journal_id": self.journal.id, "payment_method_line_id": line.id,
-                  "payment_date": "2026-01-16"})._create_payments()
+        payment = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=bill.ids)
+            .create(
+                {
+                    "journal_id": self.journal.id,
+                    "payment_method_line_id": line.id,
+                    "payment_date": "2026-01-16",
+                }
+            )
+            ._create_payments()
+        )
         self.fail("rejected", payment.name)
         exception = self.exception("B-RETURNED")
         self.assertTrue(exception.can_compensate)
@@ -344,8 +355,9 @@ class TestLink(CompensationCommon):
         self.assertEqual(command.state, "applied")
         self.assertEqual(invoice.payment_state, "paid")
         self.assertEqual(exception.state, "resolved")
-        self.assertEqual((link.reason, link.user_id), ("The customer said so",
-                                                       self.operator))
+        self.assertEqual(
+            (link.reason, link.user_id), ("The customer said so", self.operator)
+        )
         self.assertEqual(link.command_id, command)
 
     def test_payment_registered_by_hand_is_the_one(self):
@@ -398,10 +410,14 @@ class TestLink(CompensationCommon):
         invoice = self.make_invoice(100.0)
         self.capture(invoice)
         payment = self.transaction("pay_1").payment_id
-        exception = self.open(payment, "B-RETURNED", amount=100.0,
-                              currency=self.env.ref("base.USD"))
-        values = {"journal_id": self.journal.id, "date": "2026-01-22",
-                  "payment_ref": "??"}
+        exception = self.open(
+            payment, "B-RETURNED", amount=100.0, currency=self.env.ref("base.USD")
+        )
+        values = {
+            "journal_id": self.journal.id,
+            "date": "2026-01-22",
+            "payment_ref": "??",
+        }
         lines = self.env["account.bank.statement.line"]
         with self.assertRaisesRegex(UserError, "are expected"):
             self.link(exception, lines.create({**values, "amount": 99.0}))

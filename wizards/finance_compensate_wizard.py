@@ -32,7 +32,9 @@ class FinanceCompensateWizard(models.TransientModel):
     preview = fields.Html(string="What Will Happen", compute="_compute_preview")
     closes_exception = fields.Boolean(
         string="This Solves the Exception",
-        default=True,
+        compute="_compute_closes_exception",
+        store=True,
+        readonly=False,
         help="Untick it where something is left to do.",
     )
     reason = fields.Text()
@@ -55,6 +57,12 @@ class FinanceCompensateWizard(models.TransientModel):
                 "write_off",
                 *(["post_entry"] if wizard.undoes_id else []),
             )
+
+    @api.depends("line_id")
+    def _compute_closes_exception(self):
+        for wizard in self:
+            # What is open again has to be settled another way.
+            wizard.closes_exception = wizard.line_id.kind != "reopen"
 
     def action_confirm(self):
         """Do it, or ask a second person to."""

@@ -34,7 +34,8 @@ class FinanceLinkWizard(models.TransientModel):
     move_id = fields.Many2one(
         "account.move",
         string="Document",
-        domain="[('company_id', '=', company_id), ('state', '=', 'posted')]",
+        domain="[('company_id', '=', company_id), ('state', '=', 'posted'),"
+        " ('origin_payment_id', '=', False)]",
     )
     payment_id = fields.Many2one(
         "account.payment",

@@ -2,9 +2,13 @@
 
 import json
 
+EMPTY = (None, [], {})
+
 
 def differences(old, new):
     """Return what changed.
+
+    What is empty is the same as what is not there.
 
     :return: [(path such as ``lines/0/account``, old text, new text)] in the order of
         the paths; None stands for a field that is not there
@@ -25,7 +29,8 @@ def _flat(value, path=""):
     elif isinstance(value, list):
         parts = enumerate(value)
     if not parts:
-        yield path, json.dumps(value, ensure_ascii=False)
+        if value not in EMPTY:
+            yield path, json.dumps(value, ensure_ascii=False)
         return
     for name, part in parts:
         yield from _flat(part, f"{path}/{name}" if path else str(name))

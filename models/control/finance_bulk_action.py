@@ -6,6 +6,7 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 
 from .. import clock, constants
+from ..access import require_group
 from .windows import window_of
 
 _logger = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class FinanceBulkAction(models.Model):
 
     def action_stop(self):
         """Leave what is not done yet as it is."""
+        require_group(self.env, constants.GROUP_OPERATOR, constants.GROUP_APPROVER)
         for bulk in self:
             bulk.check_access("read")
             if bulk.user_id != self.env.user and not self.env.su:

@@ -186,6 +186,7 @@ class FinanceCompensation(models.Model):
                     record=record.display_name,
                 )
             )
+        self._expect_no_other(kind, record)
         amount, currency = self._stake(kind, record)
         return self._ask(
             {
@@ -206,6 +207,28 @@ class FinanceCompensation(models.Model):
                 "correlation_id": self._correlation(record, exception),
             }
         )
+
+    @api.model
+    def _expect_no_other(self, kind, record):
+        pending = self.sudo().search(
+            [
+                ("res_model", "=", record._name),
+                ("res_id", "=", record.id),
+                ("kind", "=", kind),
+                ("state", "=", "requested"),
+                ("undoes_id", "=", False),
+            ],
+            limit=1,
+        )
+        if pending:
+            raise UserError(
+                self.env._(
+                    "“%(title)s” was asked for by %(who)s already, and waits for "
+                    "approval.",
+                    title=pending.title,
+                    who=pending.requested_by_id.name,
+                )
+            )
 
     def _take_back(self, reason, date):
         """Do the opposite of a compensation, or ask a second person to.

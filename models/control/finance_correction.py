@@ -37,11 +37,11 @@ class FinanceCommand(models.Model):
     @api.depends_context("uid")
     def _compute_data_text(self):
         hidden = self.filtered("content_hidden")
-        super(FinanceCommand, self - hidden)._compute_data_text()
         for command in hidden:
             command.data_text = self.env._(
                 "This content is encrypted, and hidden from you."
             )
+        return super(FinanceCommand, self - hidden)._compute_data_text()
 
     def action_correct(self):
         self._expect_content()
@@ -66,7 +66,7 @@ class FinanceCommand(models.Model):
     # === THE SECOND PERSON === #
 
     def _hand_in(self):
-        """Have a correction applied; first approved if it changes more than a name."""
+        """Have a correction applied; one of more than a name is approved first."""
         self.ensure_one()
         if not self.corrected_from_id._changes_more_than_names(self.data):
             return super()._hand_in()

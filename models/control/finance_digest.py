@@ -174,7 +174,6 @@ class ResUsers(models.Model):
 
     finance_digest = fields.Selection(
         [("team", "As My Team"), *FREQUENCIES],
-        string="Finance Digest",
         default="team",
         required=True,
         help="A mail that says which exceptions are open, late and solved.",

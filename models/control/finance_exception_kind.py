@@ -43,7 +43,6 @@ class FinanceExceptionKind(models.Model):
         "some. 0: the case itself says, or there is no hurry.",
     )
     second_person_from = fields.Float(
-        string="Second Person From",
         tracking=True,
         help="Amount, in the company's currency, from which on a second person decides "
         "on a compensation. 0: always.",

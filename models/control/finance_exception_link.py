@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from .. import constants
 from ..access import require_group
+from ..ledger.finance_matching import INVOICES
 
 # Kinds of records that an exception can be linked to.
 LINKED_MODELS = (
@@ -95,7 +96,7 @@ class FinanceException(models.Model):
                 return "capture"
             if is_capture:
                 return "command"
-        elif is_capture:
+        elif is_capture and record.move_type in INVOICES:
             return "command"
         if command and self._waited("document"):
             return "document"
@@ -157,10 +158,7 @@ class FinanceException(models.Model):
     def _link_command(self, record, link):
         command = self.command_id
         if record._name == "account.move":
-            if record.state != "posted" or record.move_type not in (
-                "out_invoice",
-                "out_receipt",
-            ):
+            if record.state != "posted":
                 raise UserError(self.env._("Choose a posted customer invoice."))
         else:
             self._expect_amount(record, command)

@@ -311,7 +311,7 @@ class FinanceException(models.Model):
             )
 
     def action_open_payload(self):
-        """Open what came in, or was to be sent; masked where it is confidential."""
+        """Open what came in or was to be sent, masked where that is confidential."""
         self.ensure_one()
         self.check_access("read")
         record = self.message_id_ref or self.delivery_ids[:1].event_id

@@ -1,8 +1,15 @@
 """Windows that buttons open."""
 
+from odoo.exceptions import UserError
+
 
 def window_of(record):
-    """Return the action that opens one record in its form."""
+    """Return the action that opens one record in its form.
+
+    :raise UserError: when there is none any more
+    """
+    if not record:
+        raise UserError(record.env._("There is nothing to open."))
     record.ensure_one()
     return {
         "type": "ir.actions.act_window",
