@@ -45,6 +45,8 @@
         "views/finance_exception_views.xml",
         "views/finance_hold_views.xml",
         "views/finance_approval_views.xml",
+        "views/finance_policy_views.xml",
+        "views/finance_delegation_views.xml",
         "views/finance_exposure_views.xml",
         "views/finance_team_views.xml",
         "views/finance_credential_views.xml",
@@ -86,6 +88,7 @@
     "demo": [
         "demo/res_users.xml",
         "demo/finance_connector.xml",
+        "demo/finance_policy.xml",
     ],
     "assets": {
         "web.assets_backend": [

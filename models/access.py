@@ -51,3 +51,26 @@ def refuse_fields(env, vals, names):
                 sorted(touched)[0],
             )
         )
+
+
+def expect_state(record, *states):
+    """Refuse a button that a record's state does not allow.
+
+    Every button comes by here, so it also sees to it that the record is not another
+    company's.
+
+    :raise AccessError: :raise UserError: naming the states that it is possible in
+    """
+    record.ensure_one()
+    record.check_access("read")
+    if record.state in states:
+        return
+    labels = dict(record._fields["state"]._description_selection(record.env))
+    raise UserError(
+        record.env._(
+            "“%(name)s” is %(state)s; this is possible only from: %(allowed)s.",
+            name=record.display_name,
+            state=labels[record.state],
+            allowed=", ".join(labels[state] for state in states),
+        )
+    )

@@ -210,6 +210,11 @@ ESCALATION_BATCH = 1000
 HOLD_BATCH = 1000
 # How long an approver has, unless the connector says otherwise.
 APPROVAL_DUE = timedelta(days=2)
+APPROVAL_DUE_HOURS = 48
+# A turn of more people than this is told by the list alone, not by an activity each.
+APPROVAL_MAX_ACTIVITIES = 10
+# Longest absence that one delegation covers.
+DELEGATION_MAX = timedelta(days=366)
 
 # === POSTING REQUESTS === #
 # Lines of a request that its screen shows side by side with the entry's.

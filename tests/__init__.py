@@ -58,3 +58,4 @@ from . import test_payments_capture
 from . import test_payouts
 from . import test_payments_back
 from . import test_payments_order
+from . import test_policies

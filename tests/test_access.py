@@ -54,6 +54,10 @@ MATRIX = {
     "finance.archive": (NONE, NONE, READ, READ),
     "finance.hold": (READ, READ, READ, READ),
     "finance.approval": (READ, READ, READ, READ),
+    "finance.approval.step": (READ, READ, READ, READ),
+    "finance.policy": (READ, READ, ALL, READ),
+    "finance.policy.step": (READ, READ, ALL, READ),
+    "finance.delegation": (READ, "cr", "cr", READ),
     "finance.exposure": (READ, READ, READ, READ),
     "finance.posting.request": (READ, READ, READ, READ),
     "finance.decide.wizard": (ALL, ALL, NONE, NONE),
@@ -268,6 +272,20 @@ ACTIONS = {
         "action_open_record": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
     },
+    "finance.approval.step": {},
+    "finance.policy": {
+        "action_request_review": ADMINISTRATOR,
+        "action_approve": {"approver"},
+        "action_reject": {"approver"},
+        "action_retire": {"approver"},
+        "action_new_version": ADMINISTRATOR,
+        "action_open_approvals": EVERY_ROLE,
+    },
+    "finance.policy.step": {},
+    "finance.delegation": {
+        "action_confirm": {"approver"},
+        "action_end": {"approver", "administrator"},
+    },
     "finance.exposure": {},
     "finance.posting.request": {
         "action_open_entry": EVERY_ROLE,
@@ -396,6 +414,33 @@ class AccessCase(FinanceHubCommon):
             }
         )
         self.env["finance.approval"]._request(request, title="Post the payroll")
+        approver = self.users["approver"]
+        self.env["finance.policy"].create(
+            {
+                "name": "Large payments",
+                "company_id": self.company.id,
+                "on_payment": True,
+                "step_ids": [
+                    (0, 0, {"name": "CFO", "user_ids": [(6, 0, approver.ids)]})
+                ],
+            }
+        )
+        self.env["finance.delegation"].create(
+            {
+                "company_id": self.company.id,
+                "user_id": approver.id,
+                "delegate_id": new_test_user(
+                    self.env,
+                    "test_delegate",
+                    "base.group_user,finance_hub.group_approver",
+                    company_id=self.company.id,
+                    company_ids=[(6, 0, self.company.ids)],
+                ).id,
+                "date_to": "2100-01-01",
+                "date_from": "2099-12-01",
+                "reason": "On leave",
+            }
+        )
         self.env["finance.exposure"].create(
             {
                 "company_id": self.company.id,

@@ -66,3 +66,18 @@ class FinanceExceptionKind(models.Model):
 class FinanceTeam(models.Model):
     _name = "finance.team"
     _inherit = ["finance.audited", "finance.team"]
+
+
+class FinancePolicy(models.Model):
+    _name = "finance.policy"
+    _inherit = ["finance.audited", "finance.policy"]
+
+
+class FinancePolicyStep(models.Model):
+    _name = "finance.policy.step"
+    _inherit = ["finance.audited", "finance.policy.step"]
+
+
+class FinanceDelegation(models.Model):
+    _name = "finance.delegation"
+    _inherit = ["finance.audited", "finance.delegation"]

@@ -7,7 +7,7 @@ from odoo.tools import is_html_empty
 from ...contracts import ContractError, validate
 from ...providers import ADAPTERS
 from .. import constants
-from ..access import create_guarded, refuse_fields, require_group
+from ..access import create_guarded, expect_state, refuse_fields, require_group
 
 # Fields that move by the buttons alone, so that nobody gets round the review, and
 # the value that a new record has.
@@ -333,19 +333,7 @@ class FinanceConnector(models.Model):
         return action
 
     def _expect_state(self, *states):
-        self.ensure_one()
-        # Every button comes by here: not for another company's connector.
-        self.check_access("read")
-        if self.state not in states:
-            labels = dict(self._fields["state"]._description_selection(self.env))
-            raise UserError(
-                self.env._(
-                    "“%(name)s” is %(state)s; this is possible only from: %(allowed)s.",
-                    name=self.name,
-                    state=labels[self.state],
-                    allowed=", ".join(labels[state] for state in states),
-                )
-            )
+        expect_state(self, *states)
 
     def _check_ready(self):
         """Refuse to go live while something would surely fail.

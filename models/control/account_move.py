@@ -1,30 +1,138 @@
-from odoo import fields, models
+from odoo import models
 from odoo.exceptions import AccessError, UserError
 
+from ..consent import Subject, checked
+
 SALES = ("out_invoice", "out_receipt")
+KIND_OF = {
+    "out_invoice": "customer_invoice",
+    "out_receipt": "customer_invoice",
+    "in_invoice": "vendor_bill",
+    "in_receipt": "vendor_bill",
+    "out_refund": "credit_note",
+    "in_refund": "credit_note",
+    "entry": "journal_entry",
+}
+CONSENTED = (
+    "move_type",
+    "ref",
+    "date",
+    "invoice_date",
+    "invoice_date_due",
+    "payment_reference",
+    "amount_total",
+)
+CONSENTED_RECORDS = (
+    "company_id",
+    "journal_id",
+    "partner_id",
+    "commercial_partner_id",
+    "currency_id",
+    "partner_bank_id",
+)
+CONSENTED_LINE = (
+    "name",
+    "quantity",
+    "price_unit",
+    "discount",
+    "balance",
+    "amount_currency",
+    "analytic_distribution",
+)
 
 
 class AccountMove(models.Model):
     _name = "account.move"
-    _inherit = ["account.move", "finance.holdable"]
-
-    finance_post_user_id = fields.Many2one(
-        "res.users",
-        string="Post When Released, Asked By",
-        copy=False,
-        readonly=True,
-        help="Who asked for the document to be posted once nothing holds it.",
-    )
+    _inherit = ["account.move", "finance.holdable", "finance.policed"]
 
     # === HOOKS === #
 
+    def write(self, vals):
+        if vals.get("state") == "posted":
+            # Whoever writes the state past _post() is stopped here.
+            self.filtered(lambda move: move.state != "posted")._finance_check_consents()
+        return super().write(vals)
+
     def _post(self, soft=True):
-        self._finance_check_holds()
-        posted = super()._post(soft)
+        moves = self
+        if soft:
+            # What posts itself on its day waits on for its consent.
+            recurring = self.filtered(lambda move: move.auto_post != "no")
+            moves -= recurring._finance_ask_consents(when_given=False)
+        moves._finance_check_holds()
+        moves._finance_check_consents()
+        with checked(moves):
+            posted = super(AccountMove, moves)._post(soft)
         asked = posted.filtered("finance_post_user_id")
         if asked:
             asked.finance_post_user_id = False
+            pending = self.env["finance.approval"]._pending(asked)
+            if pending:
+                pending._decide("withdrawn", self.env._("It was posted."), quiet=True)
         return posted
+
+    # === POLICIES === #
+
+    def _finance_policy_subjects(self):
+        """See finance.policed; an entry of a payment is looked at as the payment."""
+        moves = self.sudo().filtered(
+            lambda move: (
+                not move.statement_line_id
+                and not move.tax_cash_basis_rec_id
+                and not move._finance_is_of_payment()
+            )
+        )
+        connectors = moves._finance_connector_ids()
+        return [
+            Subject(
+                key=move.id,
+                kind=KIND_OF[move.move_type],
+                company=move.company_id,
+                amount=abs(move.amount_total_signed),
+                partners=move.partner_id | move.commercial_partner_id,
+                connector_ids=connectors.get(move.id, set()),
+                record=move,
+            )
+            for move in moves
+        ]
+
+    def _finance_is_of_payment(self):
+        self.ensure_one()
+        return bool(self.origin_payment_id) and self.origin_payment_id.move_id == self
+
+    def _finance_check_consents(self):
+        """See finance.policed; the entry of a draft payment needs that one's."""
+        if self.env["finance.policy"]._asks_about("account.payment"):
+            payments = self.sudo().origin_payment_id.filtered(
+                lambda payment: payment.state == "draft" and payment.move_id in self
+            )
+            payments._finance_check_consents()
+        return super()._finance_check_consents()
+
+    def _finance_consent_content(self):
+        self.ensure_one()
+        return {
+            **{name: self[name] for name in CONSENTED},
+            **{name: self[name].id for name in CONSENTED_RECORDS},
+            "lines": [
+                [
+                    *(line[name] for name in CONSENTED_LINE),
+                    line.account_id.id,
+                    line.partner_id.id,
+                    sorted(line.tax_ids.ids),
+                ]
+                for line in self.line_ids.sorted("id")
+            ],
+        }
+
+    def _finance_consent_title(self):
+        self.ensure_one()
+        return self.env._(
+            "Post %(document)s: %(partner)s, %(amount)s",
+            document=self.display_name,
+            partner=self.commercial_partner_id.name or self.ref or self.journal_id.name,
+            amount=self.currency_id.format(self.amount_total),
+        )
 
     def _finance_check_holds(self):
         """Stop what is held, and documents of counterparties that are.
@@ -77,7 +185,7 @@ class AccountMove(models.Model):
         """Post a draft for which somebody asked so, if nothing holds it any more."""
         for move in self:
             user = move.finance_post_user_id
-            if move.state != "draft" or not user or move._finance_still_held():
+            if move.state != "draft" or not user or move._finance_still_waits():
                 continue
             try:
                 with self.env.cr.savepoint():
@@ -100,6 +208,20 @@ class AccountMove(models.Model):
         return False
 
     # === ACTIONS === #
+
+    def action_post(self):
+        """Post; ask for consent where it is needed, and leave those drafts."""
+        if not (
+            self.env.su or self.env.user.has_group("account.group_account_invoice")
+        ):
+            return super().action_post()
+        waiting = self.filtered(
+            lambda move: move.state == "draft"
+        )._finance_ask_consents()
+        if not waiting:
+            return super().action_post()
+        result = super(AccountMove, self - waiting).action_post()
+        return result or self._finance_waiting_action(waiting)
 
     def action_finance_post_when_released(self):
         """Have the draft posted once nothing holds it."""

@@ -1,13 +1,138 @@
-from odoo import models
+from odoo import api, models
+from odoo.exceptions import AccessError, UserError
+
+from ..consent import Subject, checked
+
+POSTED = ("in_process", "paid")
+CONSENTED = ("payment_type", "amount", "date", "memo", "payment_reference")
+CONSENTED_RECORDS = (
+    "company_id",
+    "journal_id",
+    "payment_method_line_id",
+    "partner_id",
+    "partner_bank_id",
+    "currency_id",
+    "destination_account_id",
+)
 
 
 class AccountPayment(models.Model):
     _name = "account.payment"
-    _inherit = ["account.payment", "finance.holdable"]
+    _inherit = ["account.payment", "finance.holdable", "finance.policed"]
+
+    # === CRUD === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        payments = super().create(vals_list)
+        if any(vals.get("state") in POSTED for vals in vals_list):
+            payments.filtered(
+                lambda payment: payment.state in POSTED
+            )._finance_check_consents()
+        return payments
+
+    def write(self, vals):
+        if vals.get("state") not in POSTED:
+            return super().write(vals)
+        # By whatever button, assistant or job: this is what posts a payment.
+        drafts = self.filtered(lambda payment: payment.state not in POSTED)
+        drafts._finance_check_holds()
+        drafts._finance_check_consents()
+        with checked(drafts):
+            result = super().write(vals)
+        asked = drafts.filtered("finance_post_user_id")
+        if asked:
+            asked.finance_post_user_id = False
+            pending = self.env["finance.approval"]._pending(asked)
+            if pending:
+                pending._decide("withdrawn", self.env._("It was posted."), quiet=True)
+        return result
+
+    # === POLICIES === #
+
+    def _finance_policy_subjects(self):
+        """See finance.policed; money that comes in has come in already."""
+        payments = self.sudo().filtered(
+            lambda payment: payment.payment_type == "outbound"
+        )
+        connectors = payments._finance_connector_ids()
+        return [
+            Subject(
+                key=payment.id,
+                kind="payment",
+                company=payment.company_id,
+                amount=abs(payment.amount_company_currency_signed),
+                partners=payment.partner_id | payment.partner_id.commercial_partner_id,
+                connector_ids=connectors.get(payment.id, set()),
+                record=payment,
+            )
+            for payment in payments
+        ]
+
+    def _finance_consent_content(self):
+        self.ensure_one()
+        return {
+            **{name: self[name] for name in CONSENTED},
+            **{name: self[name].id for name in CONSENTED_RECORDS},
+        }
+
+    def _finance_consent_title(self):
+        self.ensure_one()
+        return self.env._(
+            "Pay %(amount)s to %(partner)s",
+            amount=self.currency_id.format(self.amount),
+            partner=self.partner_id.display_name or self.journal_id.name,
+        )
+
+    def _finance_post_released(self):
+        """Post a draft for which somebody asked so, and match what it pays."""
+        for payment in self:
+            user = payment.finance_post_user_id
+            if payment.state != "draft" or not user or payment._finance_still_waits():
+                continue
+            posting = payment.with_user(user).with_company(payment.company_id)
+            try:
+                with self.env.cr.savepoint():
+                    super(AccountPayment, posting).action_post()
+                    posting._finance_match_paid()
+            except (UserError, AccessError) as error:
+                payment.finance_post_user_id = False
+                payment.activity_schedule(
+                    "mail.mail_activity_data_todo",
+                    user_id=user.id,
+                    summary=self.env._("Released, but could not be posted"),
+                    note=str(error),
+                )
+
+    def _finance_match_paid(self):
+        """Match with the documents that it was made for, as it would have been."""
+        self.ensure_one()
+        open_items = [
+            ("parent_state", "=", "posted"),
+            ("account_type", "in", self._get_valid_payment_account_types()),
+            ("reconciled", "=", False),
+        ]
+        mine = self.move_id.line_ids.filtered_domain(open_items)
+        theirs = self.invoice_ids.line_ids.filtered_domain(open_items)
+        for account in mine.account_id & theirs.account_id:
+            (mine + theirs).filtered(
+                lambda line, account=account: line.account_id == account
+            ).reconcile()
+
+    # === ACTIONS === #
 
     def action_post(self):
-        self._finance_check_holds()
-        return super().action_post()
+        """Post; ask for consent where it is needed, and leave those drafts."""
+        drafts = self.filtered(lambda payment: payment.state == "draft")
+        if drafts:
+            drafts.check_access("write")
+        waiting = drafts._finance_ask_consents()
+        if not waiting:
+            return super().action_post()
+        super(AccountPayment, self - waiting).action_post()
+        return self._finance_waiting_action(waiting)
+
+    # === HOLDS === #
 
     def _finance_check_holds(self):
         """Stop payments that are held, and those to counterparties that are.

@@ -93,19 +93,6 @@ class FinanceApproval(models.Model):
     _record_idx = models.Index("(res_model, res_id, version)")
     _due_idx = models.Index("(due_at) WHERE state = 'requested'")
 
-    # === COMPUTES === #
-
-    @api.depends("state")
-    @api.depends_context("uid")
-    def _compute_can_decide(self):
-        is_approver = self.env.user.has_group(constants.GROUP_APPROVER)
-        for approval in self:
-            approval.can_decide = (
-                is_approver
-                and approval.state == "requested"
-                and not approval.sudo()._is_involved(self.env.user)
-            )
-
     # === CRUD === #
 
     @api.ondelete(at_uninstall=False)
@@ -155,6 +142,7 @@ class FinanceApproval(models.Model):
         due_at=None,
         expires_at=None,
         correlation_id=None,
+        policies=None,
     ):
         """Ask for consent to a record as it is now.
 
@@ -165,13 +153,16 @@ class FinanceApproval(models.Model):
         :param str policy: why consent is needed
         :param str requested_by: who asks, where it is another system
         :param due_at: naive UTC
+        :param policies: the ``finance.policy`` that say whose consent is needed;
+            without one it is any approver's
         :return: the ``finance.approval``
         """
         record.ensure_one()
         version = record._finance_approval_version()
         approvals = self.sudo()
         pending = approvals._pending(record)
-        if pending.version == version:
+        policies = policies or self.env["finance.policy"]
+        if pending.version == version and policies <= pending.policy_ids:
             return pending
         pending._decide(
             "withdrawn",
@@ -181,7 +172,7 @@ class FinanceApproval(models.Model):
         # The index of pending requests is to see the one before the other.
         pending.flush_recordset()
         now = clock.naive_now()
-        return approvals.create(
+        approval = approvals.create(
             {
                 "title": title,
                 "company_id": record.company_id.id,
@@ -200,8 +191,11 @@ class FinanceApproval(models.Model):
                 "due_at": due_at or now + constants.APPROVAL_DUE,
                 "expires_at": expires_at,
                 "correlation_id": correlation_id,
+                "policy_ids": [(6, 0, policies.ids)],
             }
         )
+        approval._plan_steps(policies)
+        return approval
 
     @api.model
     def _pending(self, record):
@@ -253,6 +247,7 @@ class FinanceApproval(models.Model):
                         approval.title,
                     )
                 )
+            approval._check_turn(self.env.user)
             if not approval._is_unchanged():
                 raise UserError(
                     self.env._(
@@ -302,7 +297,8 @@ class FinanceApproval(models.Model):
         """
         require_group(self.env, constants.GROUP_APPROVER)
         self._check_decidable()
-        self.sudo()._decide(decision, reason, user=self.env.user)
+        for approval in self.sudo():
+            approval._decide_step(decision, reason, user=self.env.user)
 
     def _withdraw_by_person(self, reason):
         """Take requests back."""
@@ -333,6 +329,7 @@ class FinanceApproval(models.Model):
                     "is_overdue": False,
                 }
             )
+            approval._end_steps()
             approval._exceptions()._resolve(
                 self.env._("Decided: %s", reason or decision)
             )

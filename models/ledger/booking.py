@@ -1,5 +1,6 @@
 from odoo import api, models
 
+from ..consent import covered
 from .errors import CommandError
 
 
@@ -118,7 +119,9 @@ class FinanceBooking(models.AbstractModel):
             }
         )
         if post:
-            move._post(soft=False)
+            # What a provider reports has happened: nobody is asked.
+            with covered():
+                move._post(soft=False)
         return move
 
     @api.model
@@ -339,7 +342,8 @@ class FinanceBooking(models.AbstractModel):
                 }
             ]
         )
-        reversal._post(soft=False)
+        with covered():
+            reversal._post(soft=False)
         # Odoo matches all of it with the original; but both are in the provider's
         # report, which takes them off the clearing account.
         clearing = transaction.payment_id.outstanding_account_id
@@ -391,7 +395,8 @@ class FinanceBooking(models.AbstractModel):
         )
         # Computed from the method, unless it is written afterwards.
         payment.outstanding_account_id = capture.outstanding_account_id
-        payment.action_post()
+        with covered():
+            payment.action_post()
         return payment
 
     @api.model

@@ -38,7 +38,7 @@ class FinanceHandlerApprovalOutcome(models.AbstractModel):
                 ),
             )
         self._check_duties(command, content, approval)
-        approval._decide(
+        approval._decide_elsewhere(
             content.decision,
             content.reason or self.env._("Decided in %s", command.connector_id.name),
             name=content.approver,
@@ -89,5 +89,17 @@ class FinanceHandlerApprovalOutcome(models.AbstractModel):
                     "it decided here, or by another system.",
                     system=command.connector_id.name,
                     title=approval.title,
+                ),
+            )
+        if not approval._external_step(content.approver):
+            raise CommandError(
+                "C-SOD",
+                self.env._(
+                    "“%(title)s” waits for %(who)s; %(name)s can't decide on that in "
+                    "“%(system)s”. Have it decided here.",
+                    title=approval.title,
+                    who=approval.waits_for or "?",
+                    name=content.approver,
+                    system=command.connector_id.name,
                 ),
             )

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ...contracts import parse_command
 from .. import clock
+from ..consent import Subject, covered
 from .errors import CommandError, CommandHeld, CommandIgnored, CommandWaits
 from .posting_plan import Plan, content_digest
 
@@ -230,23 +231,31 @@ class FinanceHandlerPostingRequest(models.AbstractModel):
     def _check_approval(self, command, content, digest, plan, request, version):
         """Hold what is above the threshold, unless this version was approved."""
         connector = command.connector_id
-        if not connector._needs_posting_approval(plan.total):
+        policies = self._policies(command, plan)
+        self._check_verdict(content, digest, plan, request, version, policies)
+        policies = policies.filtered(lambda policy: policy.effect == "approval")
+        needed = connector._needs_posting_approval(plan.total)
+        if not needed and not policies:
             return
         approvals = self.env["finance.approval"]
         if request and request.version == version and approvals._given(request):
-            return
+            consented = approvals._consented(request).get(request.id, set())
+            if consented.issuperset(policies.ids):
+                return
         currency = command.company_id.currency_id
         threshold = connector._posting_threshold()
-        reason = (
-            self.env._(
+        if policies:
+            threshold = policies._threshold(command.company_id)
+            reason = ", ".join(policies.mapped("name"))
+        elif threshold:
+            reason = self.env._(
                 "The total of %(total)s is above the approval threshold of "
                 "%(threshold)s.",
                 total=currency.format(plan.total),
                 threshold=currency.format(threshold),
             )
-            if threshold
-            else self.env._("Every entry of this system needs approval.")
-        )
+        else:
+            reason = self.env._("Every entry of this system needs approval.")
         keep = self._keeper(content, digest, plan, "held", reason, version=version)
 
         def hold(command):
@@ -265,9 +274,53 @@ class FinanceHandlerPostingRequest(models.AbstractModel):
                 requested_by=content.preparer,
                 connector=connector,
                 correlation_id=command.correlation_id,
+                policies=policies,
+                expires_at=policies._expiry(),
             )
 
         raise CommandHeld("B-APPROVAL-SLA", reason, hold)
+
+    def _policies(self, command, plan):
+        """Return the policies that the entry falls under."""
+        company = command.company_id
+        partners = self.env["res.partner"].union(
+            *plan.mapping.get("counterparty", {}).values()
+        )
+        subject = Subject(
+            key=True,
+            kind="posting_request",
+            company=company,
+            amount=plan.total,
+            partners=partners | partners.commercial_partner_id,
+            connector_ids={command.connector_id.id},
+            record=None,
+        )
+        policies = self.env["finance.policy"]
+        return policies._matching([subject]).get(True, policies)
+
+    def _check_verdict(self, content, digest, plan, request, version, policies):
+        """Hold what a policy wants a verdict on, unless this version has one."""
+        waiting = policies.filtered(lambda policy: policy.effect == "hold")
+        if request and request.version == version:
+            cleared = (
+                self.env["finance.hold"]
+                ._cleared(request, {request.id: waiting})
+                .get(request.id, set())
+            )
+            waiting = waiting.filtered(lambda policy: policy.id not in cleared)
+        if not waiting:
+            return
+        reason = self.env._(
+            "A policy asks for a verdict first: %s.", ", ".join(waiting.mapped("name"))
+        )
+        keep = self._keeper(content, digest, plan, "held", reason, version=version)
+
+        def hold(command):
+            request = keep(command)
+            for policy in waiting:
+                policy._place_hold(request, plan.total, command=command)
+
+        raise CommandHeld("B-RISK-PENDING", reason, hold)
 
     # === BOOKING === #
 
@@ -297,7 +350,8 @@ class FinanceHandlerPostingRequest(models.AbstractModel):
 
     def _post(self, move, content):
         try:
-            with self.env.cr.savepoint():
+            # The request has the consent that its entry needs.
+            with self.env.cr.savepoint(), covered():
                 move._post(soft=False)
         except UserError as error:
             raise CommandError(

@@ -6,7 +6,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
 from .. import clock, constants
-from ..access import create_guarded, refuse_fields, require_group
+from ..access import create_guarded, expect_state, refuse_fields, require_group
 from .errors import Unmapped, mapping_key
 from .finance_mapping_domain import TARGETS
 
@@ -436,18 +436,7 @@ class FinanceMapping(models.Model):
         }
 
     def _expect_state(self, *states):
-        self.ensure_one()
-        self.check_access("read")
-        if self.state not in states:
-            labels = dict(self._fields["state"]._description_selection(self.env))
-            raise UserError(
-                self.env._(
-                    "“%(name)s” is %(state)s; this is possible only from: %(allowed)s.",
-                    name=self.display_name,
-                    state=labels[self.state],
-                    allowed=", ".join(labels[state] for state in states),
-                )
-            )
+        expect_state(self, *states)
 
     def _record(self):
         """Return what the code stands for; empty if nothing is chosen or it is gone."""
