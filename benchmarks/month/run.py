@@ -68,6 +68,9 @@ class Run:
         self.hub = hub
         self.databases = databases
         self.month = month
+        #: The newest exception and command of the preparation: what the files of a
+        #: folder left open is theirs, not the month's.
+        self.prepared = {"exception": 0, "command": 0}
 
     def __call__(self, *, disturbed: bool) -> Books:
         self.hub.stop()
@@ -75,6 +78,10 @@ class Run:
         self.databases.cluster.copy(PREPARED, self.hub.database)
         self.hub._clients.clear()
         self.hub.start()
+        self.prepared = {
+            name: self.hub.value(f"SELECT COALESCE(max(id), 0) FROM finance_{name}")
+            for name in self.prepared
+        }
         connections = {
             code: Connection(self.hub.url, code) for code in ("provider", "bank")
         }
@@ -103,13 +110,17 @@ class Run:
         query = """
             SELECT (SELECT count(*) FROM finance_message WHERE state = 'received')
                  + (SELECT count(*) FROM finance_command
-                     WHERE state IN ('received', 'waiting'))
+                     WHERE state IN ('received', 'waiting') AND id > %s)
         """
-        if not self.hub.wait_until(lambda: not self.hub.value(query), PATIENCE, 0.5):
+        newest = [self.prepared["command"]]
+        if not self.hub.wait_until(
+            lambda: not self.hub.value(query, newest), PATIENCE, 0.5
+        ):
             left = self.hub.sql(
                 "SELECT type, state, error_code, waits_for, count(*) "
                 "FROM finance_command WHERE state IN ('received', 'waiting') "
-                "GROUP BY 1, 2, 3, 4 LIMIT 10"
+                "AND id > %s GROUP BY 1, 2, 3, 4 LIMIT 10",
+                newest,
             )
             print(f"  not settled after {PATIENCE} s: {left}")
 
@@ -167,7 +178,9 @@ class Run:
                     row["code"]: row["count"]
                     for row in rows(
                         "SELECT code, count(*) FROM finance_exception "
-                        "WHERE state IN ('open', 'in_progress') GROUP BY 1"
+                        "WHERE state IN ('open', 'in_progress') AND id > %s "
+                        "GROUP BY 1",
+                        [self.prepared["exception"]],
                     )
                 }
             ),
@@ -176,7 +189,8 @@ class Run:
                     f"{row['type']} {row['state']}": row["count"]
                     for row in rows(
                         "SELECT type, state, count(*) FROM finance_command "
-                        "GROUP BY 1, 2"
+                        "WHERE id > %s GROUP BY 1, 2",
+                        [self.prepared["command"]],
                     )
                 }
             ),

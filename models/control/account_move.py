@@ -104,9 +104,9 @@ class AccountMove(models.Model):
         """See finance.policed; the entry of a draft payment needs that one's."""
         if self.env["finance.policy"]._asks_about("account.payment"):
             payments = self.sudo().origin_payment_id.filtered(
-                lambda payment: payment.state == "draft" and payment.move_id in self
+                lambda payment: payment.move_id in self
             )
-            payments._finance_check_consents()
+            payments._finance_not_posted()._finance_check_consents()
         return super()._finance_check_consents()
 
     def _finance_consent_content(self):
@@ -114,16 +114,19 @@ class AccountMove(models.Model):
         return {
             **{name: self[name] for name in CONSENTED},
             **{name: self[name].id for name in CONSENTED_RECORDS},
-            "lines": [
-                [
-                    *(line[name] for name in CONSENTED_LINE),
-                    line.account_id.id,
-                    line.partner_id.id,
-                    sorted(line.tax_ids.ids),
-                ]
-                for line in self.line_ids.sorted("id")
-            ],
+            "lines": self._finance_consent_lines(),
         }
+
+    def _finance_consent_lines(self):
+        return [
+            [
+                *(line[name] for name in CONSENTED_LINE),
+                line.account_id.id,
+                line.partner_id.id,
+                sorted(line.tax_ids.ids),
+            ]
+            for line in self.line_ids.sorted("id")
+        ]
 
     def _finance_consent_title(self):
         self.ensure_one()
