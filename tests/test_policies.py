@@ -232,10 +232,13 @@ class TestPolicies(PostingCommon):
         with self.assertRaises(ConsentMissing) as caught:
             move.action_post()
         self.assertIn("No order", str(caught.exception))
+        self.assertFalse(approval.difference)
         move.invoice_line_ids[0].price_unit = 19000.0
         move.action_post()
         again = self.asked(move)
-        self.assertTrue(again)
+        self.assertIn("20000.00 USD", again.difference)
+        self.assertIn("19000.00 USD", again.difference)
+        self.assertNotIn("Counterparty", again.difference, "only what changed")
         # Changed while it waits, and after the consent: neither is posted.
         move.invoice_line_ids[0].price_unit = 21000.0
         with self.assertRaises(UserError):
@@ -439,6 +442,34 @@ class TestPolicies(PostingCommon):
         ):
             with self.subTest(values), self.assertRaises(ValidationError):
                 self.policy(on_customer_invoice=True, **values)
+
+    def test_preview(self):
+        """What was posted in the last 90 days shows what a draft would stop."""
+        today = clock.now().date()
+        for days, amount in ((1, 900.0), (2, 1200.0), (3, 4800.0), (120, 7000.0)):
+            day = today - timedelta(days=days)
+            self.make_invoice(amount, invoice_date=day, date=day)
+        administrator = self.users["administrator"]
+        Policy = self.env["finance.policy"].with_user(administrator)
+        with Form(Policy) as form:
+            form.name = "Not yet"
+            self.assertIn("Tick", form.preview)
+            form.on_customer_invoice = True
+            form.amount_from = 1000.0
+            self.assertIn("2 of 3", form.preview)
+            self.assertIn("6,000.00", form.preview)
+            form.amount_from = 2000.0
+            self.assertIn("1 of 3", form.preview)
+            form.partner_ids.add(self.partner_b)
+            self.assertIn("0 of 3", form.preview)
+        policy = form.save()
+        policy.sudo().write({"partner_ids": [(5,)], "on_posting_request": True})
+        self.send(self.data(date=str(today - timedelta(days=1))))
+        policy.invalidate_recordset()
+        self.assertIn("2 of 4", policy.preview)
+        poor = self.person("poor", "finance_hub.group_administrator")
+        policy.sudo().on_posting_request = False
+        self.assertIn("Who may read", policy.with_user(poor).preview)
 
     def test_verdict_is_waited_for(self):
         """cap 55, 56: a policy holds until the verdict; a change makes it void."""

@@ -8,6 +8,7 @@ from . import finance_reviewed
 from . import finance_policy
 from . import finance_policy_step
 from . import finance_policy_match
+from . import finance_policy_preview
 from . import finance_hold
 from . import finance_hold_release
 from . import finance_hold_verdict
@@ -19,6 +20,7 @@ from . import finance_holdable
 from . import finance_approvable
 from . import finance_policed
 from . import finance_approval
+from . import finance_approval_content
 from . import finance_approval_step
 from . import finance_approval_deciding
 from . import finance_delegation

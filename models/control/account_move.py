@@ -77,8 +77,7 @@ class AccountMove(models.Model):
         """See finance.policed; an entry of a payment is looked at as the payment."""
         moves = self.sudo().filtered(
             lambda move: (
-                not move.statement_line_id
-                and not move.tax_cash_basis_rec_id
+                not move._finance_is_of_bank_line()
                 and not move._finance_is_of_payment()
             )
         )
@@ -95,6 +94,12 @@ class AccountMove(models.Model):
             )
             for move in moves
         ]
+
+    def _finance_is_of_bank_line(self):
+        """Return whether the bank line has this entry: naming one is not enough."""
+        self.ensure_one()
+        line = self.statement_line_id
+        return bool(line) and line.move_id == self
 
     def _finance_is_of_payment(self):
         self.ensure_one()
@@ -127,6 +132,35 @@ class AccountMove(models.Model):
             ]
             for line in self.line_ids.sorted("id")
         ]
+
+    def _finance_approval_summary(self):
+        self.ensure_one()
+        lines = self.line_ids.filtered("account_id").sorted("id")
+        day = self.invoice_date or self.date
+        return {
+            "counterparty": self.partner_id.display_name or "",
+            "journal": self.journal_id.display_name,
+            "date": str(day or ""),
+            "due": str(self.invoice_date_due or ""),
+            "reference": self.ref or "",
+            "bank_account": self.partner_bank_id.acc_number or "",
+            "total": f"{self.amount_total:.2f} {self.currency_id.name}",
+            **{
+                f"line {number}": " · ".join(
+                    filter(
+                        None,
+                        (
+                            line.account_id.code,
+                            line.name,
+                            line.partner_id.name,
+                            ", ".join(line.tax_ids.mapped("name")),
+                            f"{line.amount_currency:.2f} {line.currency_id.name}",
+                        ),
+                    )
+                )
+                for number, line in enumerate(lines, start=1)
+            },
+        }
 
     def _finance_consent_title(self):
         self.ensure_one()

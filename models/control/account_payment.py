@@ -90,6 +90,18 @@ class AccountPayment(models.Model):
             "lines": self.move_id._finance_consent_lines(),
         }
 
+    def _finance_approval_summary(self):
+        self.ensure_one()
+        return {
+            "counterparty": self.partner_id.display_name or "",
+            "journal": self.journal_id.display_name,
+            "date": str(self.date or ""),
+            "reference": self.memo or "",
+            "bank_account": self.partner_bank_id.acc_number or "",
+            "method": self.payment_method_line_id.name or "",
+            "total": f"{self.amount:.2f} {self.currency_id.name}",
+        }
+
     def _finance_consent_title(self):
         self.ensure_one()
         return self.env._(
