@@ -1,6 +1,8 @@
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from ..models.control.finance_hold import RecordHeld
+from ..models.control.finance_policed import ConsentMissing
 from .common import FinanceHubCommon
 
 
@@ -102,3 +104,45 @@ class TestHoldOrders(FinanceHubCommon):
         two = self.order() | self.order()
         with self.assertRaises(RecordHeld):
             two.action_confirm()
+
+    def test_policy_holds_until_capture(self):
+        policy = self.env["finance.policy"].create(
+            {
+                "name": "Large orders after payment",
+                "company_id": self.company.id,
+                "on_sales_order": True,
+                "amount_from": 200.0,
+            }
+        )
+        with self.assertRaises(UserError):
+            policy._check_ready()
+        policy.write({"effect": "hold", "hold_kind": "order"})
+        policy._check_ready()
+        policy.state = "active"
+        small = self.order()
+        small.order_line.price_unit = 150.0
+        order = self.order()
+        (small | order).action_confirm()
+        self.env.flush_all()
+        self.assertEqual((small.state, order.state), ("sale", "draft"))
+        hold = self.holds._active(order)
+        self.assertEqual(
+            (hold.kind, hold.amount, hold.policy_ids.id), ("order", 250.0, policy.id)
+        )
+        other = self.order()
+        with self.assertRaises(ConsentMissing):
+            other.write({"state": "sale"})
+            self.env.flush_all()
+        self.env.invalidate_all()
+        self.capture(order, "250.00", "m3")
+        self.assertEqual(hold.state, "released")
+        order.order_line.price_unit = 900.0
+        order.action_confirm()
+        self.assertEqual(order.state, "draft", "it is another order now")
+        self.assertEqual(self.holds._active(order).amount, 900.0)
+        self.capture(order, "900.00", "m4")
+        order.action_confirm()
+        self.env.flush_all()
+        self.assertEqual(order.state, "sale")
+        policy.state = "draft"
+        self.assertIn("of 2", policy.preview)

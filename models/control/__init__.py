@@ -14,11 +14,11 @@ from . import finance_hold_release
 from . import finance_hold_verdict
 from . import finance_hold_time
 from . import finance_hold_event
-from . import finance_hold_order
 from . import finance_hold_policy
 from . import finance_holdable
 from . import finance_approvable
 from . import finance_policed
+from . import finance_hold_order
 from . import finance_approval
 from . import finance_approval_content
 from . import finance_approval_step

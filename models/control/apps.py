@@ -4,7 +4,12 @@ The addon does not depend on the app, so it can't extend its model by inheritanc
 class gets what it needs when the registry is built, as in ``capture.apps``.
 """
 
+import hashlib
+import json
+
+from ..consent import Subject, checked, is_covered, unchecked
 from .finance_hold import STOPPING
+from .finance_policed import ConsentMissing
 
 MODEL = "sale.order"
 OPEN = ("draft", "sent")
@@ -15,6 +20,9 @@ ORDER_KINDS = ("order", *STOPPING)
 PATCHED = (
     "action_confirm",
     "_write_multi",
+    "_finance_approval_version",
+    "_finance_policy_subjects",
+    "_finance_unmet",
     "_finance_check_holds",
     "_finance_waits_to_post",
     "_finance_post_released",
@@ -27,6 +35,9 @@ def install(registry):
         return
     order = registry[MODEL]
     uninstall_from(order)
+    order._finance_approval_version = _version
+    order._finance_policy_subjects = _subjects
+    order._finance_unmet = _unmet
     order._finance_check_holds = _check_holds
     order._finance_waits_to_post = _waits_to_post
     order._finance_post_released = _post_released
@@ -51,7 +62,15 @@ def uninstall_from(order):
 def _make_action_confirm(origin):
     def action_confirm(self):
         self._finance_check_holds()
-        return origin(self)
+        unmet = self._finance_unmet()
+        for order, (policies, amount) in unmet.items():
+            for policy in policies:
+                policy._place_hold(order.sudo(), amount)
+        going = self - self.browse(order.id for order in unmet)
+        if not going:
+            return True
+        with checked(going):
+            return origin(going)
 
     return action_confirm
 
@@ -64,10 +83,76 @@ def _make_write_multi(origin):
             if vals.get("state") == CONFIRMED
         ]
         if confirmed:
-            self.browse(confirmed)._finance_check_holds()
+            orders = unchecked(self.browse(confirmed))
+            orders._finance_check_holds()
+            unmet = orders._finance_unmet()
+            if unmet:
+                raise ConsentMissing(
+                    self.env._(
+                        "%s waits for a verdict. Press Confirm: that asks for it.",
+                        ", ".join(order.name for order in unmet),
+                    )
+                )
         return origin(self, vals_list)
 
     return _write_multi
+
+
+# === POLICIES === #
+
+
+def _version(order):
+    """Return a digest of what a verdict is about, see finance.approvable."""
+    order = order.sudo()
+    content = [
+        order.partner_id.id,
+        order.currency_id.id,
+        order.amount_total,
+        [
+            [line.product_id.id, line.product_uom_qty, line.price_unit, line.discount]
+            for line in order.order_line.sorted("id")
+        ],
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _subjects(orders):
+    """See finance.policed."""
+    return [
+        Subject(
+            key=order.id,
+            kind="sales_order",
+            company=order.company_id,
+            amount=order.amount_total / (order.currency_rate or 1.0),
+            partners=order.partner_id | order.partner_id.commercial_partner_id,
+            connector_ids=set(),
+            record=order,
+        )
+        for order in orders.sudo()
+    ]
+
+
+def _unmet(orders):
+    """Return {order: (policies, amount)} of what waits for a verdict still."""
+    policies = orders.env["finance.policy"]
+    if not orders or is_covered() or not policies._asks_about(MODEL):
+        return {}
+    subjects = {subject.key: subject for subject in orders._finance_policy_subjects()}
+    matched = policies._matching(list(subjects.values()))
+    records = orders.browse(matched).sudo()
+    cleared = orders.env["finance.hold"]._cleared(records, matched) if matched else {}
+    unmet = {}
+    for order_id, needed in matched.items():
+        met = cleared.get(order_id, set())
+        left = needed.filtered(
+            lambda policy, met=met: policy.effect == "hold" and policy.id not in met
+        )
+        if left:
+            unmet[orders.browse(order_id)] = (left, subjects[order_id].amount)
+    return unmet
+
+
+# === HOLDS === #
 
 
 def _check_holds(orders):
