@@ -1,3 +1,4 @@
+from . import finance_about
 from . import finance_team
 from . import finance_exception_kind
 from . import finance_exception
@@ -8,6 +9,8 @@ from . import finance_policy
 from . import finance_policy_step
 from . import finance_policy_match
 from . import finance_hold
+from . import finance_hold_release
+from . import finance_hold_verdict
 from . import finance_hold_policy
 from . import finance_holdable
 from . import finance_approvable
