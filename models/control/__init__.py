@@ -1,4 +1,4 @@
-from . import finance_concern
+from . import finance_about
 from . import finance_team
 from . import finance_exception_kind
 from . import finance_exception
@@ -12,8 +12,6 @@ from . import finance_policy_preview
 from . import finance_hold
 from . import finance_hold_release
 from . import finance_hold_verdict
-from . import finance_hold_time
-from . import finance_hold_event
 from . import finance_hold_policy
 from . import finance_holdable
 from . import finance_approvable

@@ -19,12 +19,7 @@ class FinanceApproval(models.Model):
 
     _name = "finance.approval"
     _description = "Finance Approval"
-    _inherit = [
-        "finance.captured",
-        "finance.concern",
-        "mail.thread",
-        "mail.activity.mixin",
-    ]
+    _inherit = ["finance.captured", "finance.about", "mail.activity.mixin"]
     _order = "id desc"
     _rec_name = "title"
 
@@ -330,9 +325,13 @@ class FinanceApproval(models.Model):
                 }
             )
             approval._end_steps()
-            approval._exceptions()._resolve(
-                self.env._("Decided: %s", reason or decision)
-            )
+            self.env["finance.exception"].sudo().search(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_id", "=", approval.id),
+                    ("is_open", "=", True),
+                ]
+            )._resolve(self.env._("Decided: %s", reason or decision))
             record = approval._record()
             if quiet or not record:
                 continue

@@ -1,7 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from .. import clock
+from .. import clock, constants
+from ..access import require_group
+from ..capture import payload_master as payload
 
 KINDS = [
     ("revenue", "Revenue"),
@@ -44,12 +46,7 @@ class FinanceHold(models.Model):
 
     _name = "finance.hold"
     _description = "Finance Hold"
-    _inherit = [
-        "finance.captured",
-        "finance.concern",
-        "mail.thread",
-        "mail.activity.mixin",
-    ]
+    _inherit = ["finance.captured", "finance.about", "mail.activity.mixin"]
     _order = "id desc"
     _rec_name = "title"
 
@@ -175,6 +172,17 @@ class FinanceHold(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):
         raise UserError(self.env._("Holds are kept; release them instead."))
+
+    # === ACTIONS === #
+
+    def action_release(self):
+        """Ask for the reason with which the holds are released."""
+        require_group(self.env, constants.GROUP_APPROVER)
+        self.check_access("read")
+        self._check_releasable()
+        return self.env["finance.decide.wizard"]._action_for(
+            self, "release", self.env._("Release: why?")
+        )
 
     # === PLACING === #
 
@@ -386,3 +394,40 @@ class FinanceHold(models.Model):
             else self.reason.strip()
         )
         return reason if reason[-1:] in ".!?" else f"{reason}."
+
+    # === EVENTS === #
+
+    def _finance_transitions(self, before, now, marks):
+        """Return that business with a counterparty is held, see finance.captured."""
+        if self.kind != "credit" or self.res_model != "res.partner":
+            return []
+        was, state = before and before["state"], now["state"]
+        found = []
+        if "limit_exceeded" in marks:
+            found.append(("limit_exceeded", None))
+        if state == "active" and was != "active":
+            found.append(("hold_placed", None))
+        elif state != "active" and was == "active":
+            found.append(("hold_released", None))
+        return found
+
+    def _finance_event_values(self, verb, extra=None, facts=None):
+        """Return what an event about this hold says, see finance.captured."""
+        self.ensure_one()
+        partner = self._record()
+        if not partner:
+            return []
+        reason = self.release_reason if verb == "hold_released" else self.reason
+        return [
+            {
+                "object": "credit",
+                "key": str(partner.id),
+                "label": partner.name or str(partner.id),
+                "company": self.company_id,
+                "correlation_id": self.correlation_id,
+                "data": {
+                    **payload.credit_limit(partner, self.company_id),
+                    "reason": reason,
+                },
+            }
+        ]

@@ -7,20 +7,9 @@ from .finance_hold import ANY
 
 
 class FinanceHold(models.Model):
-    """How holds end, and what goes on then."""
+    """What ends holds, and who may."""
 
     _inherit = "finance.hold"
-
-    # === ACTIONS === #
-
-    def action_release(self):
-        """Ask for the reason with which the holds are released."""
-        require_group(self.env, constants.GROUP_APPROVER)
-        self.check_access("read")
-        self._check_releasable()
-        return self.env["finance.decide.wizard"]._action_for(
-            self, "release", self.env._("Release: why?")
-        )
 
     # === RELEASING === #
 
@@ -113,6 +102,20 @@ class FinanceHold(models.Model):
         for hold in self:
             self.env["finance.command"]._provide(f"hold:{hold.id}", hold.company_id)
             hold._post_what_waited()
+
+    def _exceptions(self):
+        """Return the open exceptions about the holds."""
+        return (
+            self.env["finance.exception"]
+            .sudo()
+            .search(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_id", "in", self.ids),
+                    ("is_open", "=", True),
+                ]
+            )
+        )
 
     def _post_what_waited(self):
         """Post the document for which somebody asked so, once nothing stops it."""

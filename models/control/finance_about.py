@@ -3,14 +3,15 @@ from odoo import models
 from .. import constants
 
 
-class FinanceConcern(models.AbstractModel):
-    """What is about another record: a hold, an approval.
+class FinanceAbout(models.AbstractModel):
+    """A row about one record of the books, by ``res_model`` and ``res_id``.
 
-    It has ``title``, ``res_model``, ``res_id`` and ``correlation_id``, and a chatter.
+    Nobody writes on such rows but by their buttons; those who work here comment.
     """
 
-    _name = "finance.concern"
-    _description = "Finance Concern"
+    _name = "finance.about"
+    _description = "About a Finance Record"
+    _inherit = ["mail.thread"]
 
     def _mail_get_operation_for_mail_message_operation(self, message_operation):
         """Let those comment who work here, see finance.exception."""
@@ -34,6 +35,7 @@ class FinanceConcern(models.AbstractModel):
         }
 
     def action_open_trace(self):
+        """Show the timeline of the transaction that it belongs to."""
         self.ensure_one()
         self.check_access("read")
         return self.env["finance.trace.step"]._action_for(
@@ -48,17 +50,3 @@ class FinanceConcern(models.AbstractModel):
         if self.res_model not in self.env:
             return self.browse()
         return self.env[self.res_model].browse(self.res_id).exists()
-
-    def _exceptions(self):
-        """Return the open exceptions about it."""
-        return (
-            self.env["finance.exception"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", self.ids),
-                    ("is_open", "=", True),
-                ]
-            )
-        )
