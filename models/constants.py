@@ -272,6 +272,12 @@ APPROVAL_MAX_ACTIVITIES = 10
 # Longest absence that one delegation covers.
 DELEGATION_MAX = timedelta(days=366)
 
+# A policy's form shows what it would have stopped: of so many days, among so many of
+# the latest documents of a kind, and so many of them by name.
+POLICY_PREVIEW_DAYS = 90
+POLICY_PREVIEW_DOCUMENTS = 2_000
+POLICY_PREVIEW_LINES = 10
+
 # === POSTING REQUESTS === #
 # Lines of a request that its screen shows side by side with the entry's.
 POSTING_PREVIEW_LINES = 200

@@ -11,6 +11,7 @@ from . import test_mapping
 from . import test_dispatchers
 from . import test_batches
 from . import test_subscriptions
+from . import test_hold_orders
 from . import test_holds
 from . import test_flows
 from . import test_posting_request

@@ -99,8 +99,7 @@ class AccountMove(models.Model):
         """See finance.policed; an entry of a payment is looked at as the payment."""
         moves = self.sudo().filtered(
             lambda move: (
-                not move.statement_line_id
-                and not move.tax_cash_basis_rec_id
+                not move._finance_is_of_bank_line()
                 and not move._finance_is_of_payment()
             )
         )
@@ -118,6 +117,12 @@ class AccountMove(models.Model):
             for move in moves
         ]
 
+    def _finance_is_of_bank_line(self):
+        """Return whether the bank line has this entry: naming one is not enough."""
+        self.ensure_one()
+        line = self.statement_line_id
+        return bool(line) and line.move_id == self
+
     def _finance_is_of_payment(self):
         self.ensure_one()
         return bool(self.origin_payment_id) and self.origin_payment_id.move_id == self
@@ -126,9 +131,9 @@ class AccountMove(models.Model):
         """See finance.policed; the entry of a draft payment needs that one's."""
         if self.env["finance.policy"]._asks_about("account.payment"):
             payments = self.sudo().origin_payment_id.filtered(
-                lambda payment: payment.state == "draft" and payment.move_id in self
+                lambda payment: payment.move_id in self
             )
-            payments._finance_check_consents()
+            payments._finance_not_posted()._finance_check_consents()
         return super()._finance_check_consents()
 
     def _finance_consent_content(self):
@@ -136,15 +141,47 @@ class AccountMove(models.Model):
         return {
             **{name: self[name] for name in CONSENTED},
             **{name: self[name].id for name in CONSENTED_RECORDS},
-            "lines": [
-                [
-                    *(line[name] for name in CONSENTED_LINE),
-                    line.account_id.id,
-                    line.partner_id.id,
-                    sorted(line.tax_ids.ids),
-                ]
-                for line in self.line_ids.sorted("id")
-            ],
+            "lines": self._finance_consent_lines(),
+        }
+
+    def _finance_consent_lines(self):
+        return [
+            [
+                *(line[name] for name in CONSENTED_LINE),
+                line.account_id.id,
+                line.partner_id.id,
+                sorted(line.tax_ids.ids),
+            ]
+            for line in self.line_ids.sorted("id")
+        ]
+
+    def _finance_approval_summary(self):
+        self.ensure_one()
+        lines = self.line_ids.filtered("account_id").sorted("id")
+        day = self.invoice_date or self.date
+        return {
+            "counterparty": self.partner_id.display_name or "",
+            "journal": self.journal_id.display_name,
+            "date": str(day or ""),
+            "due": str(self.invoice_date_due or ""),
+            "reference": self.ref or "",
+            "bank_account": self.partner_bank_id.acc_number or "",
+            "total": f"{self.amount_total:.2f} {self.currency_id.name}",
+            **{
+                f"line {number}": " · ".join(
+                    filter(
+                        None,
+                        (
+                            line.account_id.code,
+                            line.name,
+                            line.partner_id.name,
+                            ", ".join(line.tax_ids.mapped("name")),
+                            f"{line.amount_currency:.2f} {line.currency_id.name}",
+                        ),
+                    )
+                )
+                for number, line in enumerate(lines, start=1)
+            },
         }
 
     def _finance_consent_title(self):

@@ -1,7 +1,7 @@
 from odoo import api, models
 from odoo.exceptions import AccessError, UserError
 
-from ..consent import Subject, checked
+from ..consent import Subject, checked, unchecked
 
 POSTED = ("in_process", "paid")
 CONSENTED = ("payment_type", "amount", "date", "memo", "payment_reference")
@@ -34,8 +34,13 @@ class AccountPayment(models.Model):
     def write(self, vals):
         if vals.get("state") not in POSTED:
             return super().write(vals)
+        if vals.get("move_id"):
+            # Odoo makes the entry of some payments ahead, as a draft.
+            if unchecked(self)._finance_unmet():
+                vals = {name: vals[name] for name in vals if name != "state"}
+            return super().write(vals)
         # By whatever button, assistant or job: this is what posts a payment.
-        drafts = self.filtered(lambda payment: payment.state not in POSTED)
+        drafts = self._finance_not_posted()
         drafts._finance_check_holds()
         drafts._finance_check_consents()
         with checked(drafts):
@@ -47,6 +52,14 @@ class AccountPayment(models.Model):
             if pending:
                 pending._decide("withdrawn", self.env._("It was posted."), quiet=True)
         return result
+
+    def _finance_not_posted(self):
+        """Return the payments that are not on their way, whatever they say."""
+        return self.filtered(
+            lambda payment: (
+                payment.state not in POSTED or payment.move_id.state == "draft"
+            )
+        )
 
     # === POLICIES === #
 
@@ -74,6 +87,19 @@ class AccountPayment(models.Model):
         return {
             **{name: self[name] for name in CONSENTED},
             **{name: self[name].id for name in CONSENTED_RECORDS},
+            "lines": self.move_id._finance_consent_lines(),
+        }
+
+    def _finance_approval_summary(self):
+        self.ensure_one()
+        return {
+            "counterparty": self.partner_id.display_name or "",
+            "journal": self.journal_id.display_name,
+            "date": str(self.date or ""),
+            "reference": self.memo or "",
+            "bank_account": self.partner_bank_id.acc_number or "",
+            "method": self.payment_method_line_id.name or "",
+            "total": f"{self.amount:.2f} {self.currency_id.name}",
         }
 
     def _finance_consent_title(self):
@@ -123,7 +149,7 @@ class AccountPayment(models.Model):
 
     def action_post(self):
         """Post; ask for consent where it is needed, and leave those drafts."""
-        drafts = self.filtered(lambda payment: payment.state == "draft")
+        drafts = self._finance_not_posted()
         if drafts:
             drafts.check_access("write")
         waiting = drafts._finance_ask_consents()

@@ -14,6 +14,17 @@ class FinanceApprovable(models.AbstractModel):
         """
         raise NotImplementedError
 
+    def _finance_approval_summary(self):
+        """Return {part: text} of what is asked for, to compare it with a later one.
+
+        The names of the parts are those of ``finance.approval._content_label``.
+        """
+        return {}
+
+    def _finance_approval_before(self):
+        """Return the same of what it corrects, empty if it corrects nothing."""
+        return {}
+
     def _finance_approval_people(self):
         """Return the users who may not decide: who prepared, corrected or asked."""
         return self.env["res.users"]

@@ -19,7 +19,7 @@ class FinanceApproval(models.Model):
 
     _name = "finance.approval"
     _description = "Finance Approval"
-    _inherit = ["finance.captured", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.captured", "finance.about", "mail.activity.mixin"]
     _order = "id desc"
     _rec_name = "title"
 
@@ -94,14 +94,6 @@ class FinanceApproval(models.Model):
     def _unlink_never(self):
         raise UserError(self.env._("Approvals are kept."))
 
-    def _mail_get_operation_for_mail_message_operation(self, message_operation):
-        """Let those comment who work here, see finance.exception."""
-        if message_operation == "create" and any(
-            self.env.user.has_group(group) for group in constants.GROUPS_WORKING
-        ):
-            return dict.fromkeys(self, "read")
-        return super()._mail_get_operation_for_mail_message_operation(message_operation)
-
     # === ACTIONS === #
 
     def action_approve(self):
@@ -126,24 +118,6 @@ class FinanceApproval(models.Model):
         self._check_pending()
         return self.env["finance.decide.wizard"]._action_for(
             self, "withdraw", self.env._("Withdraw: why?")
-        )
-
-    def action_open_record(self):
-        """Open what is asked for."""
-        self.ensure_one()
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
-
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.title
         )
 
     # === ASKING === #
@@ -242,13 +216,6 @@ class FinanceApproval(models.Model):
             ],
             limit=1,
         )
-
-    def _record(self):
-        """Return what is asked for, an empty recordset if it is gone."""
-        self.ensure_one()
-        if self.res_model not in self.env:
-            return self.browse()
-        return self.env[self.res_model].browse(self.res_id).exists()
 
     # === DECIDING === #
 

@@ -57,7 +57,11 @@ class FinanceApproval(models.Model):
     def _search_is_waiting_for_me(self, operator, value):
         if operator != "in":
             return NotImplemented
-        pending = self.search([("state", "=", "requested")])
+        users = self.env.user | self.env["finance.delegation"]._absent_for(
+            self.env.user
+        )
+        steps = self.env["finance.approval.step"].sudo()._open_for(users)
+        pending = self.search([("id", "in", steps.approval_id.ids)])
         mine = Domain("id", "in", pending.filtered("can_decide").ids)
         if set(value) == {True}:
             return mine

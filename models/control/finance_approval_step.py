@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 from .. import constants
 
@@ -84,6 +85,19 @@ class FinanceApprovalStep(models.Model):
                 or user in self.team_id.member_ids
                 or user == self.team_id.leader_id
                 or self.group_id in user.all_group_ids
+            )
+        )
+
+    @api.model
+    def _open_for(self, users):
+        """Return the steps whose turn it is that name any of ``users``."""
+        return self.search(
+            Domain("state", "=", "to_decide")
+            & (
+                Domain("user_ids", "in", users.ids)
+                | Domain("group_id", "in", users.all_group_ids.ids)
+                | Domain("team_id.member_ids", "in", users.ids)
+                | Domain("team_id.leader_id", "in", users.ids)
             )
         )
 

@@ -12,7 +12,7 @@ class FinanceCommand(models.Model):
     def _apply(self):
         """Apply it, or wait until what it needs is held no longer."""
         try:
-            return super()._apply()
+            result = super()._apply()
         except RecordHeld as held:
             hold = held.holds[:1]
             with self.env.cr.savepoint():
@@ -20,6 +20,12 @@ class FinanceCommand(models.Model):
                     CommandWaits("B-RISK-PENDING", str(held), key=f"hold:{hold.id}")
                 )
             return None
+        if self.type == "payment.captured" and (
+            self.state == "applied" or self.error_code == "B-UNMATCHED"
+        ):
+            # An order is paid for before there is an invoice.
+            self.env["finance.hold"]._release_captured(self)
+        return result
 
     def _correctors(self):
         """Return the people who corrected the commands, or what they correct.

@@ -243,6 +243,15 @@ class FinanceDelegation(models.Model):
         )
 
     @api.model
+    def _absent_for(self, user):
+        """Return the users in whose name a user may decide on something now."""
+        return (
+            self.sudo()
+            .search([*self._current_domain(), ("delegate_id", "=", user.id)])
+            .user_id
+        )
+
+    @api.model
     def _standing_in_for(self, users, approval):
         """Return the delegations by which others decide for ``users``."""
         return (

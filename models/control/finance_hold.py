@@ -46,7 +46,7 @@ class FinanceHold(models.Model):
 
     _name = "finance.hold"
     _description = "Finance Hold"
-    _inherit = ["finance.captured", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.captured", "finance.about", "mail.activity.mixin"]
     _order = "id desc"
     _rec_name = "title"
 
@@ -173,14 +173,6 @@ class FinanceHold(models.Model):
     def _unlink_never(self):
         raise UserError(self.env._("Holds are kept; release them instead."))
 
-    def _mail_get_operation_for_mail_message_operation(self, message_operation):
-        """Let those comment who work here, see finance.exception."""
-        if message_operation == "create" and any(
-            self.env.user.has_group(group) for group in constants.GROUPS_WORKING
-        ):
-            return dict.fromkeys(self, "read")
-        return super()._mail_get_operation_for_mail_message_operation(message_operation)
-
     # === ACTIONS === #
 
     def action_release(self):
@@ -190,24 +182,6 @@ class FinanceHold(models.Model):
         self._check_releasable()
         return self.env["finance.decide.wizard"]._action_for(
             self, "release", self.env._("Release: why?")
-        )
-
-    def action_open_record(self):
-        """Open what is held."""
-        self.ensure_one()
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
-
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.title
         )
 
     # === PLACING === #
@@ -336,15 +310,8 @@ class FinanceHold(models.Model):
             domain.append(("company_id", "=", company.id))
         return self.sudo().search(domain, order="id")
 
-    def _record(self):
-        """Return what is held, an empty recordset if it is gone."""
-        self.ensure_one()
-        if self.res_model not in self.env:
-            return self.browse()
-        return self.env[self.res_model].browse(self.res_id).exists()
-
     @api.model
-    def _stopping(self, model, ids, partner_ids=(), company_ids=()):
+    def _stopping(self, model, ids, partner_ids=(), company_ids=(), kinds=STOPPING):
         """Return the holds that stop records or business with counterparties.
 
         One query beneath the ORM, as every posting comes by here. A clearance whose
@@ -353,6 +320,7 @@ class FinanceHold(models.Model):
         :param str model: of the records
         :param partner_ids: commercial entities
         :param company_ids: in which the counterparties' holds count
+        :param kinds: of holds that stop
         """
         self.env.cr.execute(
             """
@@ -369,7 +337,7 @@ class FinanceHold(models.Model):
                 "ids": list(ids),
                 "partners": list(partner_ids),
                 "companies": list(company_ids),
-                "kinds": list(STOPPING),
+                "kinds": list(kinds),
                 "now": clock.naive_now(),
             },
         )
@@ -382,17 +350,23 @@ class FinanceHold(models.Model):
     def _over_limit(self, moves):
         """Return whether a credit hold of a counterparty stops its invoices.
 
+        :param moves: drafts of the counterparty
+        """
+        return self._over_limit_by(sum(moves.mapped("amount_total_signed")))
+
+    def _over_limit_by(self, due):
+        """Return whether a credit hold stops what would be owed in addition.
+
         One that the hub placed by comparing figures looks at today's: the customer
         may have paid meanwhile. Others stop until they are released.
 
-        :param moves: drafts of the counterparty
+        :param float due: in the currency of the company
         """
         self.ensure_one()
         if self.origin != "check":
             return True
         exposures = self.env["finance.exposure"].sudo()
         position = exposures._position(self._record(), self.company_id)
-        due = sum(moves.mapped("amount_total_signed"))
         return position.exceeded_by(due)
 
     def _raise(self):
@@ -420,298 +394,6 @@ class FinanceHold(models.Model):
             else self.reason.strip()
         )
         return reason if reason[-1:] in ".!?" else f"{reason}."
-
-    # === RELEASING === #
-
-    @api.model
-    def _release(self, record, kind, reason, *, command=None, topic=ANY, verdict=None):
-        """Release the active holds of a record.
-
-        :param str kind: of the holds; ``None`` for all
-        :param str reason: what released it, in plain words
-        :param command: the ``finance.command`` that says so
-        :param topic: of this topic only; ``None`` for those without one
-        :param dict verdict: values of the fields of the latest verdict
-        :return: the holds that were released
-        """
-        holds = self._active(record, kind, topic=topic)
-        holds._end("released", reason, command=command, values=verdict)
-        return holds
-
-    def _release_by_person(self, reason):
-        """Release after an approver's decision.
-
-        :raise UserError: when it is the decision of whoever placed it
-        """
-        require_group(self.env, constants.GROUP_APPROVER)
-        self.check_access("read")
-        self._check_releasable()
-        self.sudo()._end("released", reason, user=self.env.user)
-
-    def _check_releasable(self):
-        for hold in self:
-            if hold.state != "active":
-                raise UserError(self.env._("“%s” is not active any more.", hold.title))
-            self.env["finance.duty"]._check(
-                hold,
-                "release",
-                hold.sudo()._duty_people(),
-                message=self.env._(
-                    "You placed “%s”, or corrected what placed it, so somebody "
-                    "else must release it.",
-                    hold.title,
-                ),
-                retry="action_release",
-            )
-            if hold.kind == "approval":
-                pending = self.env["finance.approval"]._pending(hold.sudo()._record())
-                if pending:
-                    raise UserError(
-                        self.env._(
-                            "“%s” ends with the approval it waits for. Decide on that "
-                            "in Approvals.",
-                            hold.title,
-                        )
-                    )
-
-    def _duty_people(self):
-        """Return who had which part in it, see ``finance.duty._check``."""
-        self.ensure_one()
-        correctors = self.env["res.users"]
-        for command in self.command_id | self.command_ids:
-            correctors |= command._correctors()
-        return {"placed": self.placed_by_id, "made": correctors}
-
-    def _end(self, state, reason, *, command=None, user=None, values=None):
-        """End active holds, and let go what they stopped.
-
-        :param str state: ``released`` or ``expired``
-        :param user: the person who decided
-        """
-        now = clock.naive_now()
-        for hold in self.filtered(lambda h: h.state == "active"):
-            hold.write(
-                {
-                    **(values or {}),
-                    "state": state,
-                    "released_at": now,
-                    "released_by_id": (user or self.env.user).id,
-                    "release_reason": reason,
-                    "release_command_id": command and command.id,
-                    "is_overdue": False,
-                }
-            )
-            hold._note_on_record(
-                self.env._(
-                    "The hold (%(kind)s) ended: %(reason)s",
-                    kind=hold._kind_label(),
-                    reason=reason,
-                )
-            )
-        # The check of a posting reads beneath the ORM.
-        self.flush_model()
-        self._exceptions()._resolve(reason)
-        self.command_ids.filtered(lambda c: c.state == "held")._resubmit()
-        for hold in self:
-            self.env["finance.command"]._provide(f"hold:{hold.id}", hold.company_id)
-            hold._post_what_waited()
-
-    def _exceptions(self):
-        """Return the open exceptions about the holds."""
-        return (
-            self.env["finance.exception"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", self.ids),
-                    ("is_open", "=", True),
-                ]
-            )
-        )
-
-    def _post_what_waited(self):
-        """Post the document for which somebody asked so, once nothing stops it."""
-        record = self._record()
-        if hasattr(record, "_finance_post_released"):
-            record._finance_post_released()
-
-    @api.model
-    def _forget_clearances(self, record, kind, topic, company):
-        self.search(
-            [
-                ("res_model", "=", record._name),
-                ("res_id", "=", record.id),
-                ("kind", "=", kind),
-                ("topic", "=", topic),
-                ("company_id", "=", company.id),
-                ("cleared_until", "!=", False),
-            ]
-        ).write({"cleared_until": False})
-
-    # === VERDICTS === #
-
-    @api.model
-    def _last_verdict(self, record, kind, topic, company):
-        """Return the hold with the latest verdict on a record, empty without one."""
-        return self.sudo().search(
-            [
-                ("res_model", "=", record._name),
-                ("res_id", "=", record.id),
-                ("kind", "=", kind),
-                ("topic", "=", topic),
-                ("company_id", "=", company.id),
-                ("decided_at", "!=", False),
-            ],
-            order="decided_at DESC, id DESC",
-            limit=1,
-        )
-
-    @api.model
-    def _clear(self, record, kind, reason, *, topic, verdict, command):
-        """Let a record go, or keep that it may go before anything held it.
-
-        :param dict verdict: values of the fields of the verdict
-        :return: the holds that carry the verdict
-        """
-        company = command.company_id
-        self._forget_clearances(record, kind, topic, company)
-        held = self._active(record, kind, topic=topic, company=company)
-        if held:
-            held._end("released", reason, command=command, values=verdict)
-            return held
-        now = clock.naive_now()
-        return self.sudo().create(
-            {
-                "company_id": company.id,
-                "res_model": record._name,
-                "res_id": record.id,
-                "record_name": record.display_name,
-                "kind": kind,
-                "topic": topic,
-                "connector_id": command.connector_id.id,
-                "command_id": command.id,
-                "placed_at": now,
-                "placed_by_id": self.env.uid,
-                "state": "released",
-                "reason": self.env._("Nothing held it when the verdict came."),
-                "released_at": now,
-                "released_by_id": self.env.uid,
-                "release_reason": reason,
-                "release_command_id": command.id,
-                "correlation_id": self._correlation_of(record, command),
-                **verdict,
-            }
-        )
-
-    def _report_rejected(self, posted):
-        """Tell a person that a verdict is no.
-
-        :param bool posted: whether the document was posted before the verdict came
-        """
-        self.ensure_one()
-        cause = self._reason_sentence()
-        if posted:
-            cause = self.env._(
-                "%(reason)s It was posted before the verdict came.", reason=cause
-            )
-        return self.env["finance.exception"]._open(
-            "B-RISK-REJECTED",
-            company=self.company_id,
-            record=self,
-            connector=self.connector_id,
-            fingerprint=f"hold:{self.id}",
-            summary=self.env._("Rejected by the check: %s", self.record_name),
-            cause=cause,
-            correlation_id=self.correlation_id,
-            amount=self.amount if self.currency_id else None,
-            currency=self.currency_id,
-        )
-
-    # === TIME === #
-
-    @api.model
-    def _cron_expire(self):
-        """End what only waited, tell of verdicts that are overdue, hold again.
-
-        What guards something goes on when its time is over: silence is no consent.
-        """
-        now = clock.naive_now()
-        due = self.search(
-            [
-                ("state", "=", "active"),
-                ("expires_at", "<=", now),
-                ("is_overdue", "=", False),
-            ],
-            limit=constants.HOLD_BATCH,
-        )
-        guarding = due.filtered(lambda hold: hold.kind in GUARDING)
-        (due - guarding)._end("expired", self.env._("Its time is over"))
-        guarding.write({"is_overdue": True})
-        for hold in guarding:
-            hold._report_pending(self.env._("Nothing was decided in time."))
-        self._hold_again(now)
-
-    def _report_pending(self, why):
-        """Tell a person that a verdict is missing."""
-        self.ensure_one()
-        return self.env["finance.exception"]._open(
-            "B-RISK-PENDING",
-            company=self.company_id,
-            record=self,
-            connector=self.connector_id,
-            fingerprint=f"hold:{self.id}",
-            summary=self.env._("No valid verdict: %s", self.title),
-            cause=f"{why} {self._reason_sentence()}",
-            correlation_id=self.correlation_id,
-            amount=self.amount if self.currency_id else None,
-            currency=self.currency_id,
-        )
-
-    def _report_exceeded(self, position):
-        """Tell a person that a counterparty is above its limit."""
-        self.ensure_one()
-        self.env["finance.exception"]._open(
-            "B-LIMIT-EXCEEDED",
-            company=self.company_id,
-            record=self,
-            connector=self.connector_id,
-            fingerprint=f"credit:{self.company_id.id}:{self.res_id}",
-            summary=self.env._("%s is above its credit limit", self.record_name),
-            cause=self.env._(
-                "%(reason)s No invoice of it can be confirmed meanwhile.",
-                reason=self._reason_sentence(),
-            ),
-            correlation_id=self.correlation_id,
-            amount=position.exposure - position.limit,
-            currency=position.currency,
-        )
-
-    @api.model
-    def _hold_again(self, now):
-        """Hold what a verdict cleared that ended before the document was posted."""
-        over = self.search(
-            [("cleared_until", "<=", now)], limit=constants.HOLD_BATCH, order="id"
-        )
-        for hold in over:
-            record = hold._record()
-            waits = getattr(record, "_finance_waits_to_post", None)
-            if not record or not waits or not waits():
-                hold.cleared_until = False
-                continue
-            again = self._place(
-                record,
-                hold.kind,
-                self.env._("The verdict expired before this was posted."),
-                connector=hold.connector_id,
-                topic=hold.topic,
-                amount=hold.amount,
-                currency=hold.currency_id,
-                company=hold.company_id,
-            )
-            again._report_pending(
-                self.env._("The verdict ended before the document was posted.")
-            )
 
     # === EVENTS === #
 

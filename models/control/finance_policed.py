@@ -99,9 +99,13 @@ class FinancePoliced(models.AbstractModel):
 
         Without a policy that asks for it nothing is looked up.
         """
-        found = {}
         if not self.env["finance.policy"]._needs_connectors():
-            return found
+            return {}
+        return self._finance_known_to()
+
+    def _finance_known_to(self):
+        """Return {id: ids of the systems that have an id for the record}."""
+        found = {}
         known = self.env["finance.reference"].sudo()
         for reference in known.search(
             [("res_model", "=", self._name), ("res_id", "in", self.ids)]

@@ -12,6 +12,8 @@ KINDS = {
     "journal_entry": ("on_journal_entry", "account.move"),
     "payment": ("on_payment", "account.payment"),
     "posting_request": ("on_posting_request", None),
+    # Where the sales app is installed, see ``control.apps``.
+    "sales_order": ("on_sales_order", "sale.order"),
 }
 CONTENT = {
     "name",
@@ -71,6 +73,10 @@ class FinancePolicy(models.Model):
     on_posting_request = fields.Boolean(
         "Posting Requests", help="Entries that other systems ask for."
     )
+    on_sales_order = fields.Boolean(
+        "Sales Orders", help="Their confirmation, which then waits for a verdict."
+    )
+    has_orders = fields.Boolean(compute="_compute_has_orders")
     amount_from = fields.Monetary(
         string="From Amount",
         help="Tax included. Other currencies are compared at today's rate.",
@@ -123,10 +129,14 @@ class FinancePolicy(models.Model):
         "overdue and goes on. 0: never.",
     )
     hold_kind = fields.Selection(
-        [("risk", "Risk"), ("exposure", "Exposure")],
+        [
+            ("risk", "Risk"),
+            ("exposure", "Exposure"),
+            ("order", "Order"),
+        ],
         default="risk",
-        help="What is waited for: the verdict of a risk system, or the calculation "
-        "of the exposure.",
+        help="What is waited for: the verdict of a risk system, the calculation of "
+        "the exposure, or, for sales orders, the capture of the payment.",
     )
     hold_topic = fields.Char(
         string="Hold Topic", help="As the other system names it: fraud, sanctions…"
@@ -157,6 +167,9 @@ class FinancePolicy(models.Model):
             found = policy._models()
             policy.domain_model = found.pop() if len(found) == 1 else False
 
+    def _compute_has_orders(self):
+        self.has_orders = "sale.order" in self.env
+
     def _compute_approval_count(self):
         for policy in self:
             policy.approval_count = len(policy.sudo().approval_ids)
@@ -166,7 +179,7 @@ class FinancePolicy(models.Model):
     @api.constrains("domain", *(field for field, _model in KINDS.values()))
     def _check_domain(self):
         for policy in self.filtered("domain"):
-            if policy.on_posting_request or not policy.domain_model:
+            if policy.on_posting_request or policy.domain_model not in self.env:
                 raise ValidationError(
                     self.env._(
                         "A further condition works on documents or on payments, not "
@@ -250,6 +263,15 @@ class FinancePolicy(models.Model):
                             found=people,
                         )
                     )
+        if self.on_sales_order and self.effect != "hold":
+            missing.append(
+                self.env._("the effect “Waits for a Verdict”, as it is about orders")
+            )
+        waits_for_capture = self.effect == "hold" and self.hold_kind == "order"
+        if waits_for_capture and self._kinds() != ["sales_order"]:
+            missing.append(
+                self.env._("sales orders alone, as it waits for a payment's capture")
+            )
         if missing:
             raise UserError(
                 self.env._(

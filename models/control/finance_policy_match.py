@@ -34,21 +34,26 @@ class FinancePolicy(models.Model):
         """
         found = {}
         for policy in self.sudo().search([("state", "=", "active")], order="id"):
-            facts = Facts(
-                policy.id,
-                policy.effect,
-                policy.amount_from,
-                policy.currency_id.id,
-                frozenset(policy.partner_ids._ids),
-                frozenset(policy.category_ids._ids),
-                frozenset(policy.country_ids._ids),
-                frozenset(policy.connector_ids._ids),
-                policy._parsed_domain(),
-            )
+            facts = policy._facts()
             for kind in policy._kinds():
                 key = (policy.company_id.id, kind)
                 found[key] = (*found.get(key, ()), facts)
         return found
+
+    def _facts(self):
+        """Return the conditions of the policy, of one that is being typed, too."""
+        self.ensure_one()
+        return Facts(
+            self._origin.id or 0,
+            self.effect,
+            self.amount_from,
+            self.currency_id.id,
+            frozenset(self.partner_ids._origin._ids),
+            frozenset(self.category_ids._origin._ids),
+            frozenset(self.country_ids._origin._ids),
+            frozenset(self.connector_ids._origin._ids),
+            self._parsed_domain(),
+        )
 
     @api.model
     def _asks_about(self, model):
@@ -57,12 +62,13 @@ class FinancePolicy(models.Model):
         return model in models_
 
     @api.model
-    def _matching(self, subjects):
+    def _matching(self, subjects, in_force=None):
         """Return {key: policies} of what a policy is about.
 
         :param subjects: list of :class:`Subject`
+        :param dict in_force: other conditions than those in force, as they are kept
         """
-        in_force = self._in_force()
+        in_force = self._in_force() if in_force is None else in_force
         thresholds, matched, conditions = {}, {}, {}
         for subject in subjects:
             for facts in in_force.get((subject.company.id, subject.kind), ()):

@@ -268,6 +268,15 @@ class FinancePostingRequest(models.Model):
         self.ensure_one()
         return self.version
 
+    def _finance_approval_summary(self):
+        self.ensure_one()
+        return _summary(self.command_id.data or {})
+
+    def _finance_approval_before(self):
+        self.ensure_one()
+        corrected = self.command_id.corrected_from_id
+        return _summary(corrected.data) if corrected.data else {}
+
     def _finance_approval_people(self):
         """Return who may not approve: whoever corrected what is to be posted."""
         self.ensure_one()
@@ -339,3 +348,26 @@ class FinancePostingRequest(models.Model):
                 },
             }
         ]
+
+
+def _summary(data):
+    """Return a request as it was sent, see finance.approvable."""
+    named = ("account", "counterparty", "cost_centre", "tax", "label")
+    lines = data.get("lines") or []
+    return {
+        "date": data.get("date") or "",
+        "reference": data.get("reference") or "",
+        "preparer": data.get("preparer") or "",
+        **{
+            f"line {number}": " · ".join(
+                [
+                    *(str(line[name]) for name in named if line.get(name)),
+                    line.get("debit") or f"-{line.get('credit')}",
+                    data.get("currency") or "",
+                ]
+            )
+            for number, line in enumerate(
+                lines[: constants.POSTING_PREVIEW_LINES], start=1
+            )
+        },
+    }
