@@ -18,15 +18,11 @@ class FinanceApproval(models.Model):
         string="Policies",
         readonly=True,
     )
-    step_ids = fields.One2many(
-        "finance.approval.step", "approval_id", "Steps", readonly=True
-    )
+    step_ids = fields.One2many("finance.approval.step", "approval_id", readonly=True)
     # Written by every decision: two of them at the same moment are not to overlook
     # each other.
     decided_count = fields.Integer(string="Consents", readonly=True)
-    waits_for = fields.Char(
-        string="Waits For", compute="_compute_waits_for", compute_sudo=True
-    )
+    waits_for = fields.Char(compute="_compute_waits_for", compute_sudo=True)
     is_waiting_for_me = fields.Boolean(
         string="Waits for Me",
         compute="_compute_can_decide",

@@ -24,7 +24,7 @@ class FinanceApprovalStep(models.Model):
     sequence = fields.Integer(string="Turn", readonly=True)
     name = fields.Char(string="Step", required=True, readonly=True)
     group_id = fields.Many2one("res.groups", string="Role", readonly=True)
-    team_id = fields.Many2one("finance.team", string="Team", readonly=True)
+    team_id = fields.Many2one("finance.team", readonly=True)
     user_ids = fields.Many2many(
         "res.users", "finance_approval_step_user_rel", string="People", readonly=True
     )

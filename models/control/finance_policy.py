@@ -138,10 +138,8 @@ class FinancePolicy(models.Model):
         help="What is waited for: the verdict of a risk system, the calculation of "
         "the exposure, or, for sales orders, the capture of the payment.",
     )
-    hold_topic = fields.Char(
-        string="Hold Topic", help="As the other system names it: fraud, sanctions…"
-    )
-    step_ids = fields.One2many("finance.policy.step", "policy_id", "Steps", copy=True)
+    hold_topic = fields.Char(help="As the other system names it: fraud, sanctions…")
+    step_ids = fields.One2many("finance.policy.step", "policy_id", copy=True)
     approval_ids = fields.Many2many(
         "finance.approval", "finance_approval_policy_rel", copy=False, readonly=True
     )

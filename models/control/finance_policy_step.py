@@ -23,7 +23,7 @@ class FinancePolicyStep(models.Model):
     )
     name = fields.Char(string="Step", required=True)
     group_id = fields.Many2one("res.groups", string="Role")
-    team_id = fields.Many2one("finance.team", string="Team")
+    team_id = fields.Many2one("finance.team")
     user_ids = fields.Many2many(
         "res.users",
         "finance_policy_step_user_rel",
