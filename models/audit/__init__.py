@@ -8,3 +8,4 @@ from . import roles
 from . import settings
 from . import finance_subjects
 from . import finance_audit_hooks
+from . import finance_refusal

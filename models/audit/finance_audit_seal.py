@@ -21,6 +21,7 @@ from ...signing import (
 )
 from .. import clock
 from ..access import require_group
+from ..privacy.holding import held_seals
 from . import constants
 from .finance_audit_key import configured_keys
 from .guard import guard_trail
@@ -640,9 +641,12 @@ class FinanceAuditSeal(models.Model):
             """,
             [before],
         )
+        rows = self.env.cr.fetchall()
+        kept = held_seals(self.env, [seal_id for seal_id, _newest in rows])
         ids = []
-        for seal_id, newest in self.env.cr.fetchall():
-            if newest >= before:
+        for seal_id, newest in rows:
+            # Of a legal hold, too: what is left is always the end of the trail.
+            if newest >= before or seal_id in kept:
                 break
             ids.append(seal_id)
         return self.browse(ids)
