@@ -38,9 +38,7 @@ def terms_of(kind: str, text: str) -> set[str]:
             term for found in _IBAN.findall(text) for term in filter(None, _iban(found))
         }
     if kind == PHONE:
-        return {
-            term for found in _PHONE.findall(text) if (term := _phone_term(found))
-        }
+        return {term for found in _PHONE.findall(text) if (term := _phone_term(found))}
     return set(_name_terms(text, searching=True))
 
 

@@ -49,9 +49,7 @@ NOISE_FIELDS = frozenset(
 
 # System parameters that are settings of the hub, and those that it writes itself.
 PARAMETER_PREFIX = "finance_hub."
-NOISE_PARAMETERS = frozenset(
-    {"finance_hub.purge_positions", "finance_hub.privacy_key"}
-)
+NOISE_PARAMETERS = frozenset({"finance_hub.purge_positions", "finance_hub.privacy_key"})
 
 # === REFUSED ATTEMPTS === #
 # Of one person, at one action, so many are kept in each interval; the next one that

@@ -109,8 +109,7 @@ class FinancePrivacyFinding(models.TransientModel):
             raise UserError(self.env._("Say why: enter a reason first."))
         possible = self.filtered(
             lambda finding: (
-                finding.state == "possible"
-                and finding.company_id <= self.env.companies
+                finding.state == "possible" and finding.company_id <= self.env.companies
             )
         )
         if not possible:

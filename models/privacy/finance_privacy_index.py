@@ -144,11 +144,14 @@ class FinancePrivacyIndex(models.Model):
     @api.model
     def _cron_index(self):
         """Read what was committed since the last time."""
-        deadline = monotonic() + constants.PRIVACY_BUDGET
-        left = False
-        for index in self._all():
-            left |= index._advance(deadline)
+        left = self._read_on()
         self.env["ir.cron"]._commit_progress(remaining=int(left))
+
+    @api.model
+    def _read_on(self):
+        """Read on in every table; return whether something is left."""
+        deadline = monotonic() + constants.PRIVACY_BUDGET
+        return any([index._advance(deadline) for index in self._all()])
 
     @api.model
     def _all(self):
@@ -191,17 +194,13 @@ class FinancePrivacyIndex(models.Model):
         oldest, following = cr.fetchone()
         if self.seen_xid and int(oldest) < int(self.seen_xid):
             return
-        self.write(
-            {"settled": self.seen, "seen": self.last_id, "seen_xid": following}
-        )
+        self.write({"settled": self.seen, "seen": self.last_id, "seen_xid": following})
 
     def _read_page(self, after):
         """Index the next rows; return their ids."""
         cr = self.env.cr
         self.env.flush_all()
-        cr.execute(
-            PAGES[self.source], {"after": after, "page": constants.PRIVACY_PAGE}
-        )
+        cr.execute(PAGES[self.source], {"after": after, "page": constants.PRIVACY_PAGE})
         rows = cr.fetchall()
         self._index_rows(self.source, rows)
         ids = [row[0] for row in rows]

@@ -81,9 +81,7 @@ class FinancePrivacySearch(models.TransientModel):
             "privacy.search",
             res_model=self._name,
             facts={
-                "searched": {
-                    kind: mask_secret(self[kind]) for kind in sorted(marks)
-                },
+                "searched": {kind: mask_secret(self[kind]) for kind in sorted(marks)},
                 "found": len(found[:limit]),
             },
         )

@@ -64,9 +64,7 @@ def add_lines(wizard):
     found = index._find(marks, wizard.env.companies.ids, constants.PRIVACY_FINDINGS)
     known = {(line.res_model, line.res_id) for line in wizard.line_ids}
     places = {
-        ("finance.archive", archive_id)
-        if archive_id
-        else (MODELS[source], row_id)
+        ("finance.archive", archive_id) if archive_id else (MODELS[source], row_id)
         for source, row_id, archive_id, _company, _kinds in found
     }
     models_ = wizard.env["ir.model"].sudo()
