@@ -124,7 +124,7 @@ def _name_terms(text: str, searching: bool = False) -> Iterator[str]:
 def personal_names(type_name: str | None) -> frozenset[str]:
     """Return the names on the wire of the fields that describe a person."""
     # Here, as the catalogues are made of modules that need this package.
-    from .events import EVENT_TYPES  # noqa: PLC0415
+    from .events import EVENT_TYPES
 
     found = set(const.PERSON_NAMES)
     if type_name in EVENT_TYPES:

@@ -7,8 +7,8 @@ from odoo.tests import tagged
 from ..models import clock, constants
 from ..models.insight import finance_janitor as janitor
 from ..models.insight import finance_pulse as pulse
-from ..models.insight import purging as retention
 from ..models.insight import glance
+from ..models.insight import purging as retention
 from ..models.outbox import claiming
 from .test_health import NOW, HealthCase
 

@@ -151,7 +151,8 @@ class FinancePrivacyIndex(models.Model):
     def _read_on(self):
         """Read on in every table; return whether something is left."""
         deadline = monotonic() + constants.PRIVACY_BUDGET
-        return any([index._advance(deadline) for index in self._all()])
+        left = [index._advance(deadline) for index in self._all()]
+        return any(left)
 
     @api.model
     def _all(self):

@@ -174,7 +174,7 @@ def _of_partner(env, alias, models):
         f"({alias}.res_model = 'res.partner' AND {alias}.res_id = ANY(%(partners)s))"
     ]
     parts += [
-        f"({alias}.res_model = '{name}' AND EXISTS (SELECT FROM {table} x"  # noqa: S608
+        f"({alias}.res_model = '{name}' AND EXISTS (SELECT FROM {table} x"
         f" WHERE x.id = {alias}.res_id AND x.partner_id = ANY(%(partners)s)))"
         for name, table in models
     ]
@@ -183,7 +183,7 @@ def _of_partner(env, alias, models):
 
 def _marked(source, row):
     return (
-        "EXISTS (SELECT FROM finance_privacy_mark k"  # noqa: S608 (constants)
+        "EXISTS (SELECT FROM finance_privacy_mark k"
         f" WHERE k.source = '{source}' AND k.row_id = {row}"
         " AND k.mark = ANY(%(marks)s))"
     )

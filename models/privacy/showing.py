@@ -7,8 +7,8 @@ fields that their contract marks as confidential are left out.
 import json
 
 from ...contracts import EVENT_TYPES, mask_data
-from .masking import masked
 from .finance_connector import may_see_confidential
+from .masking import masked
 
 
 def shown_data(env, type_name, data):

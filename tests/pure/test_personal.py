@@ -1,7 +1,6 @@
 """cap 91: a person is found, whatever form his data has, and taken out again."""
 
 import pytest
-
 from finance_hub.contracts import (
     EMAIL,
     IBAN,
