@@ -2,6 +2,8 @@ from . import finance_audit_key
 from . import finance_audit_entry
 from . import finance_audit_position
 from . import finance_audit_seal
+from . import finance_audit_verification
+from . import finance_audit_removal
 from . import finance_audited
 from . import audited_models
 from . import roles
