@@ -57,8 +57,8 @@ MATRIX = {
     "finance.purge.line": (NONE, READ, READ, READ),
     "finance.privacy.index": (NONE, NONE, READ, READ),
     "finance.privacy.mark": (NONE, NONE, NONE, READ),
-    "finance.privacy.search": (NONE, NONE, ALL, ALL),
-    "finance.privacy.finding": (NONE, NONE, ALL, ALL),
+    "finance.privacy.wizard": (NONE, NONE, ALL, ALL),
+    "finance.privacy.wizard.line": (NONE, NONE, ALL, ALL),
     "finance.hold": (READ, READ, READ, READ),
     "finance.approval": (READ, READ, READ, READ),
     "finance.exposure": (READ, READ, READ, READ),
@@ -102,6 +102,8 @@ COMMON = {
     "finance.exception.kind",
     "finance.mapping.domain",
     "finance.mapping.term",
+    # How far each table was read: numbers alone.
+    "finance.privacy.index",
 }
 OPERATIONS = {"create": "c", "read": "r", "write": "u", "unlink": "d"}
 
@@ -167,11 +169,11 @@ ACTIONS = {
     "finance.purge.line": {},
     "finance.privacy.index": {},
     "finance.privacy.mark": {},
-    "finance.privacy.search": {
+    "finance.privacy.wizard": {
         "action_search": {"administrator", "auditor"},
         "action_pseudonymise": ADMINISTRATOR,
     },
-    "finance.privacy.finding": {
+    "finance.privacy.wizard.line": {
         "action_open_record": {"administrator", "auditor"},
         "action_pseudonymise": ADMINISTRATOR,
     },
@@ -514,6 +516,20 @@ class AccessCase(FinanceHubCommon):
         """Make what scheduled actions make, and a batch."""
         self.env["finance.audit.seal"]._seal()
         attempts = self.env["finance.attempt"].search([], order="id")
+        self.env["finance.legal.hold"].create(
+            {
+                "name": "Law suit",
+                "reason": "Ordered",
+                "ordered_by": "A court",
+                "company_id": self.company.id,
+                "lift_reason": "It is over",
+            }
+        )
+        self.env["finance.privacy.index"]._read_on()
+        rule = self.env["finance.retention"].search([], limit=1)
+        run = self.env["finance.purge"]._begin()
+        run._line("attempt", "internal", rule, self.company.id)
+        run._end(True)
         self.env["finance.archive"]._store(
             "attempt",
             self.company,
@@ -632,6 +648,18 @@ class AccessCase(FinanceHubCommon):
             if model == "finance.try.wizard":
                 return wizard
             return self.env[model].create({"wizard_id": wizard.id})
+        if model == "finance.privacy.wizard":
+            return self.env[model].create({"name": "Azure Interior", "reason": "Asked"})
+        if model == "finance.privacy.wizard.line":
+            event = self.row("finance.event")
+            return self.env[model].create(
+                {
+                    "search_id": self.rows("finance.privacy.wizard").id,
+                    "source": "event",
+                    "row_id": event.id,
+                    "company_id": event.company_id.id,
+                }
+            )
         if model == "finance.audit.compare.wizard":
             seal = self.env["finance.audit.seal"].search([], limit=1)
             return self.env[model].create(

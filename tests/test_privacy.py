@@ -187,7 +187,7 @@ class TestPersonalData(ProcessingCase):
 
     def search(self, group="administrator", **values):
         self.env["finance.privacy.index"]._read_on()
-        search = self.env["finance.privacy.search"].with_user(self.users[group])
+        search = self.env["finance.privacy.wizard"].with_user(self.users[group])
         search = search.with_company(self.company).create(values)
         search.action_search()
         return search
@@ -245,7 +245,7 @@ class TestPersonalData(ProcessingCase):
         with self.assertRaises(UserError):
             self.search(phone="12")
         with self.assertRaises(AccessError):
-            self.env["finance.privacy.search"].with_user(self.users["operator"]).create(
+            self.env["finance.privacy.wizard"].with_user(self.users["operator"]).create(
                 {"name": NAME}
             )
         marks = self.env["finance.privacy.mark"].search([])
@@ -264,7 +264,7 @@ class TestPersonalData(ProcessingCase):
             company_id=elsewhere.id,
             company_ids=[(6, 0, elsewhere.ids)],
         )
-        search = self.env["finance.privacy.search"].with_user(user)
+        search = self.env["finance.privacy.wizard"].with_user(user)
         search = search.with_company(elsewhere).create({"email": EMAIL})
         search.action_search()
         self.assertFalse(search.finding_ids)
