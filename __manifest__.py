@@ -78,6 +78,7 @@
         "wizards/finance_ping_wizard_views.xml",
         "wizards/finance_reason_wizard_views.xml",
         "wizards/finance_try_wizard_views.xml",
+        "wizards/finance_upload_wizard_views.xml",
         "views/finance_json_mapping_views.xml",
         "views/finance_connector_format_views.xml",
         "wizards/finance_outcome_wizard_views.xml",

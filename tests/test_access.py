@@ -88,6 +88,7 @@ MATRIX = {
     "finance.party.wizard.line": (ALL, NONE, NONE, NONE),
     "finance.correct.wizard": (ALL, NONE, NONE, NONE),
     "finance.ping.wizard": (NONE, NONE, ALL, NONE),
+    "finance.upload.wizard": (ALL, NONE, NONE, NONE),
     "finance.reason.wizard": (ALL, NONE, NONE, NONE),
 }
 # The same for all companies.
@@ -346,6 +347,7 @@ ACTIONS = {
     "finance.party.wizard.line": {"action_choose": OPERATOR},
     "finance.correct.wizard": {"action_resubmit": OPERATOR},
     "finance.ping.wizard": {"action_send_again": ADMINISTRATOR},
+    "finance.upload.wizard": {"action_upload": {"operator"}},
     "finance.reason.wizard": {"action_confirm": OPERATOR},
 }
 # Called on the model, whatever records there are.
@@ -639,6 +641,8 @@ class AccessCase(FinanceHubCommon):
                 }
             )
             return wizard if model == wizard._name else wizard.line_ids
+        if model == "finance.upload.wizard":
+            return self.env[model].create({"connector_id": self.shop.id})
         if model == "finance.ping.wizard":
             return self.env[model].create({"endpoint_id": self.endpoint.id})
         if model.startswith("finance.try.wizard"):

@@ -1,8 +1,9 @@
+import base64
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from unittest.mock import patch
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -270,6 +271,47 @@ class TestBankStatements(BankCase):
         self.process()
         self.assertEqual(self.amounts(), [1.0])
         self.assertEqual(self.lines(second).mapped("amount"), [2.0])
+
+    def test_a_file_that_a_person_has(self):
+        """Taken in as if the bank had sent it, and once, whichever way it comes."""
+        body = camt(stmt(ntry("3.00", "CRDT", "A"), name="S1"))
+        files = self.make_connector("files", adapter="camt")
+
+        def upload(content, connector=files, user="operator"):
+            wizard = self.env["finance.upload.wizard"].with_user(self.users[user])
+            wizard = wizard.create(
+                {
+                    "connector_id": connector.id,
+                    "upload": base64.b64encode(content),
+                    "upload_name": "statement.xml",
+                }
+            )
+            return wizard.action_upload()["params"]
+
+        wizard = self.env["finance.upload.wizard"].with_user(self.users["operator"])
+        offered = wizard.new().possible_connector_ids._origin
+        self.assertIn(files, offered)
+        self.assertNotIn(self.bank, offered)
+        told = upload(body)
+        self.assertEqual(told["type"], "success")
+        self.process()
+        self.assertEqual(self.amounts(), [3.0])
+        message = self.env["finance.message"].browse(told["next"]["res_id"])
+        self.assertEqual(
+            message.verified_by, f"Uploaded by {self.users['operator'].name}"
+        )
+        self.assertEqual(upload(body)["type"], "warning", "known")
+        self.process()
+        self.assertEqual(self.amounts(), [3.0])
+        with self.assertRaisesRegex(UserError, "nobody can sign in its place"):
+            upload(body, self.bank)
+        with self.assertRaisesRegex(UserError, "not empty"):
+            upload(b" ")
+        files.state = "suspended"
+        with self.assertRaisesRegex(UserError, "only from: Live"):
+            upload(body)
+        with self.assertRaises(AccessError):
+            upload(body, user="administrator")
 
     def test_locked_period(self):
         self.company.fiscalyear_lock_date = "2026-01-31"

@@ -9,5 +9,6 @@ from . import finance_reason_wizard
 from . import finance_try_wizard
 from . import finance_try_wizard_fault
 from . import finance_try_wizard_result
+from . import finance_upload_wizard
 from . import finance_outcome_wizard
 from . import finance_payout_wizard

@@ -325,6 +325,14 @@ class FinanceConnector(models.Model):
             return ADAPTERS[self.file_adapter], self.file_adapter_options or {}
         return ADAPTERS[self.adapter], self.adapter_options or {}
 
+    def _file_format(self):
+        """Return the :class:`Adapter` of this system's files, None if it has none."""
+        self.ensure_one()
+        known = (ADAPTERS.get(self.file_adapter), ADAPTERS[self.adapter])
+        return next(
+            (adapter for adapter in known if adapter and adapter.max_bytes), None
+        )
+
     def _action_related(self, xmlid, context):
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(xmlid)

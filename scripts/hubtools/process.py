@@ -7,6 +7,7 @@ never touched.
 """
 
 import errno
+import glob
 import json
 import os
 import signal
@@ -181,9 +182,10 @@ class Background:
         soon as its first thread is, while another one still holds its ports.
         """
         self._reap()
-        for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        # Not by pathlib, which fails when a process ends while it is looked at.
+        for stat in glob.iglob("/proc/[0-9]*/task/[0-9]*/stat"):
             try:
-                fields = stat.read_text().rpartition(")")[2].split()
+                fields = Path(stat).read_text().rpartition(")")[2].split()
             except OSError:
                 continue
             if int(fields[2]) == group and fields[0] not in "ZX":
