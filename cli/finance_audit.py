@@ -50,7 +50,9 @@ class FinanceAudit(Command):
         if "finance.audit.seal" not in registry:
             print("The Finance Integration Hub is not installed there.")
             return 2
-        from odoo.addons.finance_hub.models.audit.finance_audit_seal import trail
+        from odoo.addons.finance_hub.models.audit.finance_audit_verification import (
+            trail,
+        )
         from odoo.addons.finance_hub.signing import (
             AuditChainError,
             import_seal,

@@ -91,7 +91,8 @@ from .events import (
     versions,
 )
 from .fields import Field, model_fields
-from .filters import Filter, check_filter, compile_filter
+from .filter_check import check_filter
+from .filters import Filter, compile_filter
 from .personal import EMAIL, IBAN, NAME, PHONE, terms_in, terms_of, without_persons
 from .statuses import ADVERSE, AXES, fold, rank
 

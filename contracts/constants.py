@@ -208,6 +208,7 @@ PERSON_MAX_WORDS = 24
 PERSON_NAME_WORDS = 3
 #: Terms of one content: an invoice of a thousand lines describes no more people.
 PERSON_MAX_TERMS = 200
-#: Digits of a phone number that count, and those that it needs to have.
-PERSON_PHONE_DIGITS = 9
+#: Last digits of a phone number that count, so that it is the same with and without
+#: the prefix of its country; and those that it needs to have.
+PERSON_PHONE_DIGITS = 8
 PERSON_PHONE_MIN_DIGITS = 8

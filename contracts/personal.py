@@ -95,7 +95,6 @@ def _phone_term(text: str) -> str | None:
     digits = "".join(filter(str.isdigit, text))
     if len(digits) < const.PERSON_PHONE_MIN_DIGITS:
         return None
-    # With and without the prefix of a country it is the same number.
     return f"p:{digits[-const.PERSON_PHONE_DIGITS :]}"
 
 

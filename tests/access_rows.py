@@ -96,6 +96,16 @@ DIALOGUES = {
     "finance.try.wizard.fault": lambda case: {
         "wizard_id": case.rows("finance.try.wizard").id
     },
+    "finance.privacy.wizard": lambda case: {
+        "name": "Azure Interior",
+        "reason": "Asked",
+    },
+    "finance.privacy.wizard.line": lambda case: {
+        "search_id": case.rows("finance.privacy.wizard").id,
+        "source": "event",
+        "row_id": case.row("finance.event").id,
+        "company_id": case.company.id,
+    },
     "finance.audit.compare.wizard": lambda case: {
         "seal_file": base64.b64encode(
             case.env["finance.audit.seal"].search([], limit=1)._exported()
@@ -376,6 +386,20 @@ class AccessCase(FinanceHubCommon):
         """Make what scheduled actions make, and a batch."""
         self.env["finance.audit.seal"]._seal()
         attempts = self.env["finance.attempt"].search([], order="id")
+        self.env["finance.legal.hold"].create(
+            {
+                "name": "Law suit",
+                "reason": "Ordered",
+                "ordered_by": "A court",
+                "company_id": self.company.id,
+                "lift_reason": "It is over",
+            }
+        )
+        self.env["finance.privacy.index"]._read_on()
+        rule = self.env["finance.retention"].search([], limit=1)
+        run = self.env["finance.purge"]._begin()
+        run._line("attempt", "internal", rule, self.company.id)
+        run._end(True)
         self.env["finance.archive"]._store(
             "attempt",
             self.company,

@@ -13,7 +13,7 @@ from odoo.tests import TransactionCase, tagged
 from odoo.tools import mute_logger
 
 from ..models.audit import constants, finance_audit_entry
-from ..models.audit.finance_audit_seal import trail
+from ..models.audit.finance_audit_verification import trail
 from ..signing import (
     BROKEN_SEAL,
     CUT_TAIL,
@@ -474,7 +474,7 @@ class TestAuditBent(ChainCase):
         self.seals._cron_verify()
         self.assertEqual(self.breaks(), exception, "told once")
         self.later(days=800)
-        with mute_logger("odoo.addons.finance_hub.models.audit.finance_audit_seal"):
+        with mute_logger("odoo.addons.finance_hub.models.audit.finance_audit_removal"):
             self.assertEqual(self.seals._purge(400), 0)
 
     def test_a_bent_trail_is_not_purged(self):

@@ -113,7 +113,12 @@ class TestPlans(HealthCase):
         ids = [self.big.id, self.endpoint.id]
         lanes = list(constants.LANES)
         most = constants.REPAIR_BATCH
-        page = {"after": 1000, "page": constants.PURGE_PAGE, "type": "finance.x.y.v1"}
+        page = {
+            "after": 1000,
+            "page": constants.PURGE_PAGE,
+            "type": "finance.x.y.v1",
+            "dataclass": "internal",
+        }
         stuck = {"lanes": lanes, "late": late, "sample": constants.STUCK_SAMPLE}
         some = {"ids": list(range(1, 200))}
         statements = {

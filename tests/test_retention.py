@@ -491,7 +491,7 @@ class TestRetention(RetentionCase):
     def test_rules_are_checked(self):
         rule = self.rule("attempt_delivered")
         with self.assertRaises(ValidationError):
-            rule.dataclass = "internal"
+            rule.dataclass = "personal"
         for values, error in (
             ({"days": 3}, errors.CheckViolation),
             ({"days": -1}, errors.CheckViolation),

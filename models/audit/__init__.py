@@ -2,9 +2,12 @@ from . import finance_audit_key
 from . import finance_audit_entry
 from . import finance_audit_position
 from . import finance_audit_seal
+from . import finance_audit_verification
+from . import finance_audit_removal
 from . import finance_audited
 from . import audited_models
 from . import roles
 from . import settings
 from . import finance_subjects
 from . import finance_audit_hooks
+from . import finance_refusal

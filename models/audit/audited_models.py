@@ -43,6 +43,16 @@ class FinanceLegalHold(models.Model):
     _inherit = ["finance.audited", "finance.legal.hold"]
 
 
+class FinanceJsonMapping(models.Model):
+    _name = "finance.json.mapping"
+    _inherit = ["finance.audited", "finance.json.mapping"]
+
+
+class FinanceJsonMappingLine(models.Model):
+    _name = "finance.json.mapping.line"
+    _inherit = ["finance.audited", "finance.json.mapping.line"]
+
+
 class FinanceMapping(models.Model):
     _name = "finance.mapping"
     _inherit = ["finance.audited", "finance.mapping"]

@@ -62,6 +62,8 @@ NOISE_PARAMETERS = frozenset({"finance_hub.purge_positions", "finance_hub.privac
 # is kept tells how many were not. By server process.
 REFUSALS_KEPT = 10
 REFUSALS_INTERVAL = timedelta(minutes=1)
+# Addresses that one entry about refused calls lists.
+ADDRESSES_LISTED = 10
 # Pairs of person and action that a process remembers.
 REFUSALS_REMEMBERED = 1_000
 

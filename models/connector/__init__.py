@@ -5,6 +5,10 @@ from . import finance_connector_format
 from . import finance_json_mapping
 from . import finance_json_mapping_line
 from . import finance_credential
+from . import finance_credential_secret
+from . import finance_credential_inbound
+from . import finance_credential_certificate
+from . import finance_credential_use
 from . import finance_endpoint
 from . import finance_endpoint_feed
 from . import finance_client

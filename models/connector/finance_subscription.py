@@ -171,7 +171,7 @@ class FinanceSubscription(models.Model):
                 self._choose_version(event.type)
                 and (
                     condition is None
-                    or condition.matches(event.data, event._filter_attributes())
+                    or condition.matches(event.sudo().data, event._filter_attributes())
                 )
             )
         )

@@ -36,7 +36,7 @@ class FinanceCommand(models.Model):
     position = fields.Integer(readonly=True)
     type = fields.Char(required=True, readonly=True)
     title = fields.Char(compute="_compute_title")
-    # Kept in ``data_kept``, or encrypted in ``data_token``: finance_command_data.
+    # As it may be seen; how it is kept: see ``finance_command_data``.
     data = fields.Json(compute="_compute_data")
     data_text = fields.Text(string="Content", compute="_compute_data_text")
     occurred_at = fields.Datetime(readonly=True)

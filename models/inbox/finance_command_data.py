@@ -7,7 +7,7 @@ from odoo.tools import sql
 from ...signing import SecretBoxError
 from ..keyring import secret_box
 from ..privacy.finance_connector import may_see_confidential
-from .shown import masked
+from ..privacy.masking import masked
 
 
 class FinanceCommand(models.Model):

@@ -12,9 +12,9 @@ from ...contracts import ContractError
 from ...signing import SecretBoxError
 from .. import clock, constants
 from ..access import require_group
+from ..privacy.masking import masked
 from . import receiving
 from .processing import Processor
-from .shown import masked
 from .wakeup import WAKER
 
 # Exceptions that say that a message could not be processed.

@@ -7,6 +7,8 @@ from odoo.exceptions import UserError
 from ...signing import MASK
 from .. import constants
 from ..guard import drop_former, guard, only, setting
+from ..privacy.finance_connector import may_see_confidential
+from ..privacy.showing import shown_text
 from ..words import header_lines, phases_text
 from . import batching
 
@@ -63,8 +65,17 @@ class FinanceAttempt(models.Model):
     request_headers = fields.Json(string="Request Headers (raw)", readonly=True)
     response_headers = fields.Json(string="Response Headers (raw)", readonly=True)
     response_body = fields.Text(
-        readonly=True, help="The first 64 KiB of what came back."
+        string="Response Body (raw)",
+        readonly=True,
+        groups=constants.GROUP_CONFIDENTIAL,
+        help="The first 64 KiB of what came back.",
     )
+    response_text = fields.Text(
+        string="Response Body",
+        compute="_compute_response_text",
+        help="The first 64 KiB of what came back.",
+    )
+    content_hidden = fields.Boolean(compute="_compute_content_hidden")
     body_sha256 = fields.Char(
         string="SHA-256 of the Body",
         readonly=True,
@@ -151,6 +162,31 @@ class FinanceAttempt(models.Model):
             )
             attempt.phases_text = phases_text(self.env, attempt.phases)
 
+    def _connector(self):
+        """Return the connector whose classification says who may see what was sent."""
+        return self.sudo().endpoint_id.connector_id
+
+    @api.depends("endpoint_id.connector_id.classification")
+    @api.depends_context("uid")
+    def _compute_content_hidden(self):
+        may_see = may_see_confidential(self.env)
+        for attempt in self:
+            concealed = not may_see and bool(attempt._connector())
+            attempt.content_hidden = concealed and attempt._connector()._conceals()
+
+    @api.depends("response_body")
+    @api.depends_context("uid")
+    def _compute_response_text(self):
+        for attempt in self:
+            attempt.response_text = shown_text(
+                self.env, attempt.sudo().response_body, attempt._connector()
+            )
+
+    def _shown_body(self):
+        """Return the body that was sent for whoever asks, as a text."""
+        body = self._sent_body().decode("utf-8", "replace")
+        return shown_text(self.env, body, self._connector())
+
     def _sent_body(self):
         """Return the bytes that were sent, made again from what they were made of."""
         self.ensure_one()
@@ -159,12 +195,11 @@ class FinanceAttempt(models.Model):
         return self.delivery_id.sudo()._body()
 
     @api.depends("delivery_id", "batch_id")
+    @api.depends_context("uid")
     def _compute_request_body(self):
         for attempt in self:
             body = attempt._sent_body()
-            attempt.request_body = body.decode("utf-8", "replace")[
-                : constants.PREVIEW_CHARS
-            ]
+            attempt.request_body = attempt._shown_body()[: constants.PREVIEW_CHARS]
             if not attempt.body_sha256:
                 attempt.body_check = "unknown"
             elif hashlib.sha256(body).hexdigest() == attempt.body_sha256:
@@ -173,13 +208,14 @@ class FinanceAttempt(models.Model):
                 attempt.body_check = "changed"
 
     @api.depends("delivery_id", "batch_id", "request_headers", "url")
+    @api.depends_context("uid")
     def _compute_curl(self):
         for attempt in self:
             lines = [f"curl --request POST {shlex.quote(attempt.url or '')}"]
             for name, value in (attempt.request_headers or {}).items():
                 header = f"{name}: {value.replace(MASK, '<secret>')}"
                 lines.append(f"  --header {shlex.quote(header)}")
-            body = attempt._sent_body().decode("utf-8", "replace")
+            body = attempt._shown_body()
             lines.append(f"  --data-raw {shlex.quote(body)}")
             attempt.curl = " \\\n".join(lines)
 

@@ -9,6 +9,7 @@ from odoo.tools import SQL
 
 from .. import clock, constants
 from ..access import require_group
+from ..privacy.showing import shown_text
 from . import batching, body
 from .claiming import BUSY_ENDPOINTS
 from .dispatcher import Dispatcher
@@ -137,10 +138,16 @@ class FinanceDelivery(models.Model):
                 f"{delivery.event_id.label} → {delivery.endpoint_id.name}"
             )
 
+    @api.depends_context("uid")
     def _compute_body_text(self):
         for delivery in self:
+            shown = shown_text(
+                self.env,
+                delivery._body().decode(),
+                delivery.sudo().endpoint_id.connector_id,
+            )
             delivery.body_text = json.dumps(
-                json.loads(delivery._body()), indent=2, ensure_ascii=False
+                json.loads(shown), indent=2, ensure_ascii=False
             )[: constants.PREVIEW_CHARS]
 
     def _compute_blocked_by_id(self):

@@ -7,6 +7,7 @@ from ...contracts import EVENT_TYPES
 from .. import constants
 from ..access import require_group
 from ..guard import OWN_ROW, drop_former, guard, only, setting
+from ..privacy.showing import shown_data
 
 
 class FinanceEvent(models.Model):
@@ -34,7 +35,10 @@ class FinanceEvent(models.Model):
     correlation_id = fields.Char(required=True, readonly=True)
     causation_id = fields.Char(string="Caused By", readonly=True)
     actor = fields.Char(required=True, readonly=True)
-    data = fields.Json(required=True, readonly=True)
+    # As it is, confidential fields included; ``data_text`` is what people are shown.
+    data = fields.Json(
+        required=True, readonly=True, groups=constants.GROUP_CONFIDENTIAL
+    )
     problem = fields.Text(
         readonly=True, help="Why the content breaks its contract, if it does."
     )
@@ -84,10 +88,12 @@ class FinanceEvent(models.Model):
             known = EVENT_TYPES.get(event.type)
             event.title = known.title if known else event.type
 
-    @api.depends("data")
+    @api.depends("data", "type")
+    @api.depends_context("uid")
     def _compute_data_text(self):
         for event in self:
-            event.data_text = json.dumps(event.data, indent=2, ensure_ascii=False)
+            data = shown_data(self.env, event.type, event.sudo().data)
+            event.data_text = json.dumps(data, indent=2, ensure_ascii=False)
 
     @api.depends("delivery_ids.state")
     def _compute_delivery_state(self):

@@ -2,8 +2,8 @@ from . import finance_connector
 from . import finance_legal_hold
 from . import finance_privacy_mark
 from . import finance_privacy_index
-from . import finance_privacy_search
-from . import finance_privacy_finding
+from . import finance_privacy_wizard
+from . import finance_privacy_wizard_line
 from . import lookup
 from . import finance_purge
 from . import finance_purge_line

@@ -5,9 +5,10 @@ from .. import clock
 
 
 class FinancePurge(models.Model):
-    """The evidence of one run of the purge: what went, what stayed, and why.
+    """The evidence of a run of the purge in a company: what went, and what stayed.
 
-    There is one of every run that found something old enough.
+    There is one of every run that found something which it could remove, or which only
+    a legal hold keeps.
     """
 
     _name = "finance.purge"
@@ -18,6 +19,7 @@ class FinancePurge(models.Model):
 
     started_at = fields.Datetime(string="Started", required=True, readonly=True)
     ended_at = fields.Datetime(string="Ended", readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
     actor = fields.Char(string="Who", required=True, readonly=True)
     state = fields.Selection(
         [("running", "Interrupted"), ("partly", "Goes On Later"), ("done", "Done")],
@@ -46,32 +48,29 @@ class FinancePurge(models.Model):
 
 
 class Run:
-    """A run of the purge, which becomes a record with its first line.
-
-    :ivar record: the ``finance.purge``; empty so far
-    """
+    """A run of the purge, which becomes records with what it has to tell."""
 
     def __init__(self, model):
-        self._env = model.env
+        self._model = model.sudo()
         self._started_at = clock.naive_now()
-        self.record = model
-        self._lines = {}
+        self._purges, self._lines = {}, {}
 
     def _line(self, kind, dataclass, rule, company_id):
         """Return the ``finance.purge.line`` of a kind of row, made if need be."""
-        key = (kind, dataclass, rule.id, company_id)
-        if not self.record:
-            self.record = self.record.sudo().create(
+        env, key = self._model.env, (kind, dataclass, rule.id, company_id)
+        if company_id not in self._purges:
+            self._purges[company_id] = self._model.create(
                 {
                     "started_at": self._started_at,
-                    "actor": self._env["finance.audit.entry"]._who()["actor"],
+                    "company_id": company_id,
+                    "actor": env["finance.audit.entry"]._who()["actor"],
                     "state": "running",
                 }
             )
         if key not in self._lines:
-            self._lines[key] = self._env["finance.purge.line"].create(
+            self._lines[key] = env["finance.purge.line"].create(
                 {
-                    "purge_id": self.record.id,
+                    "purge_id": self._purges[company_id].id,
                     "kind": kind,
                     "dataclass": dataclass or False,
                     "rule_id": rule.id,
@@ -83,8 +82,8 @@ class Run:
 
     def _end(self, finished):
         """Say how it ended; what had nothing to remove and nothing held is no news."""
-        if self.record:
-            self.record.write(
+        for purge in self._purges.values():
+            purge.write(
                 {
                     "ended_at": clock.naive_now(),
                     "state": "done" if finished else "partly",

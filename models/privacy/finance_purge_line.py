@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .. import constants
 from .finance_connector import CLASSIFICATIONS
 
 KINDS = [
@@ -47,7 +48,13 @@ class FinancePurgeLine(models.Model):
     from_at = fields.Datetime(string="From", readonly=True)
     to_at = fields.Datetime(string="To", readonly=True)
     hold_ids = fields.Many2many("finance.legal.hold", readonly=True)
-    archive_ids = fields.One2many("finance.archive", "line_id", readonly=True)
+    archive_ids = fields.One2many(
+        "finance.archive",
+        "line_id",
+        "Files",
+        readonly=True,
+        groups=f"{constants.GROUP_ADMINISTRATOR},{constants.GROUP_AUDITOR}",
+    )
     digests = fields.Text(
         string="SHA-256 of the Files", compute="_compute_digests", compute_sudo=True
     )

@@ -9,7 +9,7 @@ import functools
 from odoo import models
 
 from .. import constants
-from .finance_privacy_search import MODELS
+from .finance_privacy_wizard import MODELS
 
 WIZARD = "privacy.lookup.wizard"
 ORIGINAL = "_finance_hub_original"

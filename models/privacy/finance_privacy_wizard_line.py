@@ -3,19 +3,19 @@ from odoo.exceptions import UserError
 
 from .. import constants
 from ..access import require_group
-from .finance_privacy_search import MODELS
+from .finance_privacy_wizard import MODELS, SEARCHERS
 from .pseudonymising import obstacle, take_out
 
 
-class FinancePrivacyFinding(models.TransientModel):
+class FinancePrivacyWizardLine(models.TransientModel):
     """One row in which a person was found, and what can be done about it."""
 
-    _name = "finance.privacy.finding"
+    _name = "finance.privacy.wizard.line"
     _description = "Personal Data Found in the Finance Hub"
     _order = "source, row_id desc"
 
     search_id = fields.Many2one(
-        "finance.privacy.search", required=True, ondelete="cascade", readonly=True
+        "finance.privacy.wizard", required=True, ondelete="cascade", readonly=True
     )
     source = fields.Selection(
         selection=lambda self: (
@@ -80,6 +80,8 @@ class FinancePrivacyFinding(models.TransientModel):
     def action_open_record(self):
         """Open the row, or the archive file that it was written to."""
         self.ensure_one()
+        require_group(self.env, *SEARCHERS)
+        self.check_access("read")
         if self.archive_id:
             model, record_id = "finance.archive", self.archive_id.id
         elif self._record():

@@ -15,10 +15,10 @@ MODELS = {
 }
 
 
-class FinancePrivacySearch(models.TransientModel):
+class FinancePrivacyWizard(models.TransientModel):
     """Finds a person in what the hub keeps, encrypted and archived content too."""
 
-    _name = "finance.privacy.search"
+    _name = "finance.privacy.wizard"
     _description = "Find Personal Data in the Finance Hub"
 
     name = fields.Char(
@@ -27,7 +27,7 @@ class FinancePrivacySearch(models.TransientModel):
     email = fields.Char()
     phone = fields.Char()
     iban = fields.Char(string="IBAN")
-    finding_ids = fields.One2many("finance.privacy.finding", "search_id")
+    finding_ids = fields.One2many("finance.privacy.wizard.line", "search_id")
     is_searched = fields.Boolean(readonly=True)
     is_cut = fields.Boolean(readonly=True)
     waiting_count = fields.Integer(compute="_compute_waiting_count")
@@ -63,7 +63,7 @@ class FinancePrivacySearch(models.TransientModel):
         limit = constants.PRIVACY_FINDINGS
         found = index._find(marks, self.env.companies.ids, limit + 1)
         self.finding_ids.unlink()
-        self.env["finance.privacy.finding"].create(
+        self.env["finance.privacy.wizard.line"].create(
             [
                 {
                     "search_id": self.id,
