@@ -38,8 +38,8 @@ _TEST = re.compile(r"^    def test_", re.MULTILINE)
 #: Apps that the addon knows and does not need, and the tests of what it does with them.
 APPS = ("purchase", "hr_expense")
 APPS_TAG = "finance_hub_apps"
-#: Parts that run at a time: for two cores.
-AT_ONCE = 2
+#: Runs of Odoo that share the addon's tests: for two cores.
+SHARDS = 2
 _SKIPPED = re.compile(r"skipped ")
 _NOTES_SHOWN = 20
 _FAILURES_SHOWN = 30
@@ -76,18 +76,22 @@ def test(settings: Settings, parts: Sequence[str] | None, tags: str | None) -> i
 
 
 def _run(settings: Settings, wanted: Sequence[str], tags: str) -> list[Result]:
-    """Run the wanted parts, two at a time: most of each is one busy process."""
+    """Run the wanted parts beside each other.
+
+    Most of each is one busy process; the system's part, which comes first as it takes
+    longest in one piece, waits most of its time.
+    """
     runs: list[tuple[str, Callable[[], Result]]] = []
+    if "system" in wanted:
+        runs.append(("system", partial(_system, settings)))
     if "odoo" in wanted:
         shards = _shards(settings) if tags == f"/{ADDON}" else [tags]
         for number, shard in enumerate(shards):
             runs.append(("odoo", partial(_odoo, settings, shard, number)))
         if tags == f"/{ADDON}":
-            runs.append(("odoo", partial(_odoo, settings, APPS_TAG, AT_ONCE, APPS)))
+            runs.append(("odoo", partial(_odoo, settings, APPS_TAG, SHARDS, APPS)))
     if "pure" in wanted:
         runs.append(("pure", partial(_pure, settings)))
-    if "system" in wanted:
-        runs.append(("system", partial(_system, settings)))
 
     def run(part: str, work: Callable[[], Result]) -> Result:
         start = time.monotonic()
@@ -100,7 +104,7 @@ def _run(settings: Settings, wanted: Sequence[str], tags: str) -> list[Result]:
             say(problem)
         return result
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(SHARDS + 1) as pool:
         results = list(pool.map(lambda entry: run(*entry), runs))
     return [_together(results, part) for part in PARTS if part in wanted]
 
@@ -126,7 +130,7 @@ def _shards(settings: Settings) -> list[str]:
         path.name: len(_TEST.findall(path.read_text()))
         for path in sorted((settings.root / "tests").glob("test_*.py"))
     }
-    shards: list[list[str]] = [[] for _number in range(AT_ONCE)]
+    shards: list[list[str]] = [[] for _number in range(SHARDS)]
     for name in sorted(sizes, key=lambda name: -sizes[name]):
         smallest = min(shards, key=lambda shard: sum(sizes[other] for other in shard))
         smallest.append(name)
@@ -356,6 +360,6 @@ def read_odoo_log(log: Path, code: int, result: Result) -> None:
 def stop_tests(settings: Settings) -> None:
     """Drop the test databases; the templates stay."""
     if Cluster(settings).running():
-        for number in range(AT_ONCE + 1):
+        for number in range(SHARDS + 1):
             role = test_role(settings, number)
             Databases(settings).drop(role.database, role)
