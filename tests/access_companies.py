@@ -15,10 +15,10 @@ class CompanyTests:
             rows = self.rows(model)
             self.assertTrue(rows, model)
             as_foreigner = rows.with_user(self.foreigner)
-            # Rules for all companies are everybody's, and of the trail what was done
-            # in the visitor's own company, such as giving him his roles.
+            # Rules for all companies are everybody's; the visitor's own company has
+            # their roles, and the entry of the trail that tells who gave them.
             own = [False]
-            if model == "finance.audit.entry":
+            if model in ("finance.audit.entry", "finance.access.line"):
                 own.append(self.foreigner.company_id.id)
             with self.subTest(model), mute_logger("odoo.models"):
                 self.assertEqual(
