@@ -581,21 +581,21 @@ class TestBankStatements(BankCase):
             return answers[-1]
 
         for patcher in (
-            patch.object(constants, "STATEMENT_STEP", 400),
-            patch.object(constants, "STATEMENT_CHUNK", 150),
+            patch.object(constants, "STATEMENT_STEP", 40),
+            patch.object(constants, "STATEMENT_CHUNK", 15),
             patch.object(handler, "_handle", handle),
         ):
             self.startPatcher(patcher)
         entries = [
-            self.entry("1.00", remittance=f"Row {number % 600}")
-            for number in range(1100)
+            self.entry("1.00", remittance=f"Row {number % 60}")
+            for number in range(110)
         ]
         command = self.send(self.statement(*entries))
         self.assertEqual(command.state, "applied", command.error)
         self.assertEqual(answers, [MORE, MORE, None])
         self.assertEqual(states, ["importing", "importing", "complete"])
-        self.assertEqual(len(self.lines()), 1100)
-        self.assertEqual(self.known().new_count, 1100)
+        self.assertEqual(len(self.lines()), 110)
+        self.assertEqual(self.known().new_count, 110)
         self.assertEqual(command.message_id.state, "processed")
         self.assertEqual(len(self.lines().statement_id), 1)
         self.assertTrue(self.lines().statement_id.is_complete)
