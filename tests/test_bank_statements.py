@@ -587,8 +587,7 @@ class TestBankStatements(BankCase):
         ):
             self.startPatcher(patcher)
         entries = [
-            self.entry("1.00", remittance=f"Row {number % 60}")
-            for number in range(110)
+            self.entry("1.00", remittance=f"Row {number % 60}") for number in range(110)
         ]
         command = self.send(self.statement(*entries))
         self.assertEqual(command.state, "applied", command.error)

@@ -366,9 +366,9 @@ class TestCommands(FinanceHubCommon):
             self.env["finance.correct.wizard"]
             .with_user(self.users["operator"])
             .with_context(default_command_id=command.id)
-            .create({"reason": "x"})
+            .create({"reason": "x", "content": command.data_text})
         )
-        with self.assertRaises(UserError):
+        with self.assertRaisesRegex(UserError, "Nothing was changed"):
             wizard.action_resubmit()
         for content in ("{", "[]"):
             wizard.content = content

@@ -46,7 +46,8 @@ class FinanceCorrectWizard(models.TransientModel):
     def default_get(self, fields_list):
         values = super().default_get(fields_list)
         command = self.env["finance.command"].browse(values.get("command_id"))
-        command._expect_content()
+        if command:
+            command._check_correctable()
         if command and "content" in fields_list:
             values["content"] = command.data_text
             if command.type == "payment.captured":

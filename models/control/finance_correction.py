@@ -4,7 +4,6 @@ import json
 from markupsafe import Markup
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
 
 from .. import constants
 from .differences import differences
@@ -16,9 +15,6 @@ class FinanceCommand(models.Model):
     _name = "finance.command"
     _inherit = ["finance.command", "finance.approvable"]
 
-    content_hidden = fields.Boolean(
-        related="message_id.content_hidden", related_sudo=False
-    )
     difference_html = fields.Html(
         string="What Was Changed", compute="_compute_difference_html"
     )
@@ -34,41 +30,12 @@ class FinanceCommand(models.Model):
                 else False
             )
 
-    @api.depends_context("uid")
-    def _compute_data_text(self):
-        hidden = self.filtered("content_hidden")
-        for command in hidden:
-            command.data_text = self.env._(
-                "This content is encrypted, and hidden from you."
-            )
-        return super(FinanceCommand, self - hidden)._compute_data_text()
-
-    def action_correct(self):
-        self._expect_content()
-        return super().action_correct()
-
-    def _correct(self, data, reason):
-        self._expect_content()
-        return super()._correct(data, reason)
-
-    def _expect_content(self):
-        """Refuse to correct what one may not see."""
-        for command in self:
-            if command.content_hidden:
-                raise AccessError(
-                    self.env._(
-                        "The content of “%s” is encrypted. Somebody who may see it "
-                        "has to correct it.",
-                        command.title,
-                    )
-                )
-
     # === THE SECOND PERSON === #
 
     def _hand_in(self):
         """Have a correction applied; one of more than a name is approved first."""
         self.ensure_one()
-        if not self.corrected_from_id._changes_more_than_names(self.data):
+        if not self.corrected_from_id._changes_more_than_names(self._clear_data()):
             return super()._hand_in()
         self.write(
             {
@@ -103,13 +70,14 @@ class FinanceCommand(models.Model):
         ):
             return False
         changed = {
-            path.partition("/")[0] for path, _old, _new in differences(self.data, data)
+            path.partition("/")[0]
+            for path, _old, _new in differences(self._clear_data(), data)
         }
         return not changed <= constants.FREELY_CORRECTED
 
     def _finance_approval_version(self):
         self.ensure_one()
-        facts = [self.type, self.data, self.corrected_from_id.id]
+        facts = [self.type, self._clear_data(), self.corrected_from_id.id]
         text = json.dumps(facts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 

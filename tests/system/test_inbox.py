@@ -105,7 +105,7 @@ def test_what_kills_its_process_is_parked(desk, hub):
     opened = hub.sql(
         "SELECT x.state FROM finance_exception x JOIN finance_command c "
         "ON x.res_model = 'finance.command' AND x.res_id = c.id "
-        "WHERE x.code = 'T-INTERNAL' AND c.data->>'provider_ref' = %s",
+        "WHERE x.code = 'T-INTERNAL' AND c.data_kept->>'provider_ref' = %s",
         [references[2]],
     )
     assert opened == [{"state": "open"}]
@@ -137,7 +137,7 @@ def _run(hub, script: str) -> int:
 
 def _state(hub, reference) -> str:
     return hub.value(
-        "SELECT state FROM finance_command WHERE data->>'provider_ref' = %s",
+        "SELECT state FROM finance_command WHERE data_kept->>'provider_ref' = %s",
         [reference],
     )
 
