@@ -772,6 +772,9 @@ class TestInboundPolicy(InboundCase):
                 "secret_input": "whsec_" + "x" * 32,
             }
         )
+        with self.assertRaisesRegex(UserError, "tried and understood"):
+            connector.action_request_review()
+        self.make_tested(connector)
         connector.action_request_review()
         self.assertEqual(connector.state, "in_review")
 
