@@ -415,9 +415,9 @@ class TestCorrections(DeskCommon):
         command = message.command_ids.with_user(self.operator)
         self.assertTrue(message.encrypted)
         self.assertNotIn("ORDER-1", command.data_text)
-        with self.assertRaisesRegex(AccessError, "encrypted"):
+        with self.assertRaisesRegex(UserError, "confidential"):
             command.action_correct()
-        with self.assertRaisesRegex(AccessError, "encrypted"):
+        with self.assertRaisesRegex(UserError, "confidential"):
             command._correct(self.captured("ORDER-2"), "Guess")
         self.operator.group_ids += self.env.ref("finance_hub.group_confidential")
         command.invalidate_recordset()

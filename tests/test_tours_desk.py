@@ -220,7 +220,10 @@ class TestToursDesk(TourCase):
         self.end_transaction()
         self.authenticate(auditor.login, auditor.login)
         exceptions = self.env["finance.exception"]
-        reading = {"action_open_subject", "action_open_trace", "action_open_audit"}
+        reading = {
+            f"action_open_{what}"
+            for what in ("subject", "trace", "audit", "payload", "same_cause")
+        }
         actions = {
             name
             for name in dir(exceptions)
