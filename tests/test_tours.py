@@ -207,6 +207,7 @@ class TestTours(TourCase):
 
     def test_connector_suspend(self):
         self.receive_unmatched()
+        self.make_tested(self.shop)
         self.walk(
             "finance_hub_connector_suspend", "approver", "finance_connector_action"
         )

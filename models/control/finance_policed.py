@@ -142,11 +142,13 @@ class FinancePoliced(models.AbstractModel):
     def _finance_check_consents(self):
         """Stop what lacks a consent or verdict.
 
+        :raise RecordHeld: when a hold waits for the verdict already
         :raise ConsentMissing: naming the policies and what to do
         """
         unmet = unchecked(self)._finance_unmet()
         if not unmet:
             return
+        self._finance_check_holds()
         raise ConsentMissing(
             "\n".join(
                 self.env._(

@@ -32,7 +32,7 @@ tours.add("finance_hub_deliveries", {
         see(".modal .o_field_widget[name=status]:contains(500)"),
         see(".modal .o_field_widget[name=request_headers_text]:contains(webhook-id)"),
         openPage("response", ".modal"),
-        see(".modal .o_field_widget[name=response_body]:contains({})"),
+        see(".modal .o_field_widget[name=response_text]:contains({})"),
         {
             content: "Close the attempt",
             trigger: ".modal .btn-close",
