@@ -9,7 +9,7 @@ from odoo.tools import mute_logger
 from ..models.capture.finance_capture import EventRow
 from .common import FinanceHubCommon
 
-SEEDS = range(6)
+SEEDS = range(4)
 DEPTH = 3
 SETTLED = ("paid", "in_payment")
 

@@ -7,7 +7,7 @@ from .test_payments_back import BackCommon
 
 # Orders of arrival that are tried of all there are; the seed makes them the same each
 # time.
-SAMPLE, SEED = 12, 7
+SAMPLE, SEED = 5, 7
 AXES = (
     "execution",
     "settlement",

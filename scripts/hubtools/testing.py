@@ -6,6 +6,7 @@ start counts as a failure; a part that is not there counts nothing. The last lin
 ``N passed, N failed``, and the exit code says the same.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -124,16 +125,19 @@ def _together(results: list[Result], part: str) -> Result:
 def _shards(settings: Settings) -> list[str]:
     """Share the test files out over as many runs of Odoo as there are at once.
 
-    By their number of tests, the longest first: that is near enough.
+    By how long each took when that was noted in ``durations.json`` (seconds), else by
+    its number of tests; the longest first, which is near enough.
     """
-    sizes = {
-        path.name: len(_TEST.findall(path.read_text()))
-        for path in sorted((settings.root / "tests").glob("test_*.py"))
+    folder = settings.root / "tests"
+    noted = json.loads((folder / "durations.json").read_text())
+    seconds = {
+        path.name: noted.get(path.name) or len(_TEST.findall(path.read_text()))
+        for path in sorted(folder.glob("test_*.py"))
     }
     shards: list[list[str]] = [[] for _number in range(SHARDS)]
-    for name in sorted(sizes, key=lambda name: -sizes[name]):
-        smallest = min(shards, key=lambda shard: sum(sizes[other] for other in shard))
-        smallest.append(name)
+    for name in sorted(seconds, key=lambda name: -seconds[name]):
+        least = min(shards, key=lambda shard: sum(seconds[other] for other in shard))
+        least.append(name)
     return [
         ",".join(f"/{ADDON}/tests/{name}" for name in sorted(shard))
         for shard in shards
