@@ -30,10 +30,11 @@ class TestDashboard(FinanceHubCommon):
         (tile,) = [tile for tile in tiles if tile["key"] == key]
         return tile
 
-    def behind(self, tile):
+    def behind(self, tile, user=None):
         """Return what the list behind a figure shows."""
         action = tile["action"]
-        return self.env[action["res_model"]].search(action["domain"])
+        rows = self.env[action["res_model"]]
+        return (rows.with_user(user) if user else rows).search(action["domain"])
 
     def test_what_was_given_up_is_seen_and_can_be_opened(self):
         before = self.tile(self.board(), "dead", "stuck")["number"]
@@ -61,6 +62,45 @@ class TestDashboard(FinanceHubCommon):
         self.assertNotIn(exception, self.behind(self.tile(board, "overdue")))
         self.set_clock(clock.now() + timedelta(days=2))
         self.assertIn(exception, self.behind(self.tile(self.board(), "overdue")))
+
+    def test_decisions_of_others_wait_for_an_approver(self):
+        """cap 57, 93: what is one's turn, and nothing one asked for oneself."""
+        approver, operator = self.users["approver"], self.operator
+        invoice = self.make_invoice(post=False)
+        approval = self.env["finance.approval"].with_user(operator).sudo()
+        approval = approval._request(invoice, title="Post it")
+        policy = self.env["finance.policy"].create(
+            {
+                "name": "Large bills",
+                "company_id": self.company.id,
+                "on_vendor_bill": True,
+                "step_ids": [(0, 0, {"name": "One"})],
+            }
+        )
+        glass = self.env["finance.break.glass"].create(
+            {
+                "user_id": operator.id,
+                "company_id": self.company.id,
+                "reason": "Because",
+            }
+        )
+        policy.write(
+            {"state": "in_review", "submitted_by_id": self.users["administrator"].id}
+        )
+        glass.state = "ended"
+        board = self.board(approver)
+        for key, row in (
+            ("approvals", approval),
+            ("policies", policy),
+            ("emergencies", glass),
+        ):
+            tile = self.tile(board, key)
+            self.assertIn(row, self.behind(tile, approver).sudo(), key)
+        policy.submitted_by_id = glass.user_id = approver
+        keys = {tile["key"] for tile in self.board(approver)["needs"]}
+        self.assertFalse({"policies", "emergencies"} & keys)
+        keys = {tile["key"] for tile in self.board(operator)["needs"]}
+        self.assertNotIn("approvals", keys)
 
     def test_the_most_urgent_are_shown_themselves(self):
         """One's own and nobody's, the worst first; not what others work on."""

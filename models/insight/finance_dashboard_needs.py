@@ -85,8 +85,9 @@ class FinanceDashboard(models.AbstractModel):
                 "approvals",
                 self.env._("Requests to decide"),
                 "finance.approval",
-                from_others("requested"),
-                "finance_hub.finance_approval_action",
+                # Also for those one stands in for, and only when it is one's turn.
+                Domain("is_waiting_for_me", "=", True),
+                "finance_hub.finance_approval_action_mine",
             ),
             (
                 "mappings",
@@ -115,6 +116,42 @@ class FinanceDashboard(models.AbstractModel):
                 "finance.replay",
                 from_others("to_approve"),
                 "finance_hub.finance_replay_action",
+            ),
+            (
+                "policies",
+                self.env._("Policies to put in force"),
+                "finance.policy",
+                from_others("in_review", "submitted_by_id"),
+                "finance_hub.finance_policy_action",
+            ),
+            (
+                "flows",
+                self.env._("Flows to put live"),
+                "finance.flow",
+                from_others("in_review"),
+                "finance_hub.finance_flow_action",
+            ),
+            (
+                "delegations",
+                self.env._("Delegations to confirm"),
+                "finance.delegation",
+                from_others("to_confirm", "create_uid"),
+                "finance_hub.finance_delegation_action",
+            ),
+            (
+                "duties",
+                self.env._("Looser duties to confirm"),
+                "finance.duty.conflict",
+                Domain("proposed_effect", "!=", False)
+                & Domain("proposed_by_id", "!=", self.env.uid),
+                "finance_hub.finance_duty_conflict_action",
+            ),
+            (
+                "emergencies",
+                self.env._("Emergency access to review"),
+                "finance.break.glass",
+                from_others("ended", "user_id"),
+                "finance_hub.finance_break_glass_action",
             ),
         ]
 
