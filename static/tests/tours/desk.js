@@ -169,8 +169,7 @@ tours.add("finance_hub_desk_administrator", {
             press("action_open_subject"),
             {
                 content: "Rotate the secret",
-                trigger:
-                    '.o_form_view button[name="action_generate"]:contains(Rotate)',
+                trigger: '.o_form_view button[name="action_generate"]:contains(Rotate)',
                 run: "click",
             },
             {
@@ -211,7 +210,9 @@ tours.add("finance_hub_desk_auditor", {
                 ".o_form_view:not(:has(.o_form_statusbar .o_statusbar_buttons button:visible))",
                 "No button to decide with"
             ),
-            see(".o_form_view:not(:has(.o_form_button_create, .o_form_button_save:visible))"),
+            see(
+                ".o_form_view:not(:has(.o_form_button_create, .o_form_button_save:visible))"
+            ),
             see(".o-mail-Chatter", "What others did"),
             see(
                 "body:not(:has(.o-mail-Chatter-sendMessage:enabled, .o-mail-Chatter-logNote:enabled))",
