@@ -3,6 +3,8 @@
 In the database itself, so that it holds for whoever comes with SQL, too.
 """
 
+from odoo.tools import SQL
+
 FUNCTION = """
 CREATE OR REPLACE FUNCTION {table}_guard() RETURNS trigger AS $$
 BEGIN
@@ -63,7 +65,6 @@ def guard(cr, table, *, delete=(), update=()):
 
 def drop_former(cr, table, function):
     """Take a former guard of a table off."""
-    cr.execute(
-        f"DROP TRIGGER IF EXISTS {function} ON {table};"  # pylint: disable=sql-injection
-        f" DROP FUNCTION IF EXISTS {function}()"
-    )
+    function = SQL.identifier(function)
+    cr.execute(SQL("DROP TRIGGER IF EXISTS %s ON %s", function, SQL.identifier(table)))
+    cr.execute(SQL("DROP FUNCTION IF EXISTS %s()", function))

@@ -47,8 +47,9 @@ class AccountMove(models.Model):
     _inherit = ["account.move", "finance.holdable", "finance.policed"]
 
     def init(self):
-        super().init()
+        result = super().init()
         posting.install(self.env.cr)
+        return result
 
     # === CRUD === #
 

@@ -31,9 +31,7 @@ class FinancePrivacyWizard(models.TransientModel):
     is_searched = fields.Boolean(readonly=True)
     is_cut = fields.Boolean(readonly=True)
     waiting_count = fields.Integer(compute="_compute_waiting_count")
-    reason = fields.Text(
-        string="Reason", help="Why the data is taken out, such as a person's request."
-    )
+    reason = fields.Text(help="Why the data is taken out, such as a person's request.")
 
     @api.depends("is_searched")
     def _compute_waiting_count(self):

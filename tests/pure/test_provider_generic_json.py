@@ -96,9 +96,10 @@ def parsed(body, **changes):
     return ADAPTER.parse({}, json.dumps(body).encode(), {**OPTIONS, **changes})
 
 
-def with_rules(*rules, body=None, mapping=CAPTURED, **options):
+def with_rules(*rules, body=None, mapping=None, **options):
     """Return the data of a command, some of whose fields are filled by other rules."""
     changed = {each["field"]: each for each in rules}
+    mapping = mapping or CAPTURED
     fields = [
         changed.pop(each["field"], each) for each in copy.deepcopy(mapping["fields"])
     ]
