@@ -64,7 +64,8 @@ class FinanceWaking(models.AbstractModel):
             identity = f"{identity}.{lane}"
         if eta:
             identity = f"{identity}@{int(eta.timestamp())}"
-        job = self.with_delay(
+        # Of no company: it works for all of them, and none has to be looked up.
+        job = self.with_context(company_id=False).with_delay(
             eta=eta and clock.naive(eta),
             identity_key=identity,
             channel=channel,
