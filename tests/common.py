@@ -13,6 +13,7 @@ from ..models import clock
 from ..models.capture import memory
 from ..models.outbox.dispatcher import Dispatcher
 from ..signing import sign_headers
+from ..transport import constants as transport_constants
 
 # What most tests subscribe to: the documents they make, not what else happens to the
 # partners and accounts behind them.
@@ -134,6 +135,17 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
             )
             for group in GROUPS
         }
+
+    @classmethod
+    def setup_independent_company(cls, **kwargs):
+        """Take the company that the template of a test database has, if it has one.
+
+        A chart of accounts for each class is half of what its tests take.
+        """
+        made = not kwargs and cls.env["res.company"].search(
+            [("name", "=", "company_1_data"), ("chart_template", "!=", False)], limit=1
+        )
+        return made or super().setup_independent_company(**kwargs)
 
     # === BUILDERS === #
 
@@ -308,9 +320,12 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
 
     def set_clock(self, moment):
         """Have the hub believe it is ``moment`` (aware)."""
-        patcher = patch.object(clock, "now", lambda: moment)
-        patcher.start()
-        self.addCleanup(patcher.stop)
+        for patcher in (
+            patch.object(clock, "now", lambda: moment),
+            # A clock that stands never comes to what is due soon.
+            patch.object(transport_constants, "IDLE_WAIT", 0),
+        ):
+            self.startPatcher(patcher)
 
     def later(self, **delta):
         """Move the hub's clock on from the real present."""

@@ -58,6 +58,20 @@ if not company.chart_template:
     raise SystemExit(1)
 """
 
+#: As the tests call it.
+TEST_COMPANY = "company_1_data"
+# A company with a chart of accounts, as Odoo's own test classes make one for each.
+_TEST_COMPANY = """
+company = env["res.company"].create({{"name": {name!r}}})
+env["account.chart.template"].try_loading(
+    {chart!r}, company=company, install_demo=False
+)
+company.account_fiscal_country_id = company.account_fiscal_country_id or env.ref(
+    "base.us"
+)
+env.cr.commit()
+"""
+
 
 def addon_digest(settings: Settings) -> str:
     """A digest of the addon's files, those that a database can depend on."""
@@ -85,6 +99,7 @@ class Databases:
         return [
             *TEMPLATE_MODULES,
             _LOAD_CHART,
+            _TEST_COMPANY,
             str(self.settings.odoo or ""),
             self.settings.requirements("run"),
         ]
@@ -117,6 +132,26 @@ class Databases:
                 for line in output.splitlines():
                     if line.startswith(_CHART_LINE):
                         note(line)
+            self._adopt(role, name)
+        return name
+
+    def test_template(self) -> str:
+        """The template of the addon's tests: that without demo data, and a company.
+
+        Making a chart of accounts is half of what setting up a test class takes.
+
+        :return: its name
+        """
+        base = self.platform_template(demo=False, chart=False)
+        name = f"{TEMPLATE_PREFIX}{digest('tests', *self._platform())[:10]}"
+        if name in self.cluster.databases():
+            return name
+        with step("Template database of the tests"):
+            role = self._build_role(name)
+            self._forget(role.database)
+            self.copy(base, role.database, role)
+            script = _TEST_COMPANY.format(chart=CHART_OF_ACCOUNTS, name=TEST_COMPANY)
+            role.shell(script, what="making the company of the tests")
             self._adopt(role, name)
         return name
 

@@ -294,9 +294,6 @@ class OdooRole:
     def shell(self, script: str, what: str) -> str:
         """Run Python with ``env`` of the database; it must commit by itself."""
         self.write_config()
-        path = self.settings.run / f"shell-{self.name}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(script)
         return run(
             self.odoo.command(
                 "shell",
@@ -307,9 +304,9 @@ class OdooRole:
                 "--no-http",
                 "--workers=0",
                 "--max-cron-threads=0",
-                f"--shell-file={path}",
             ),
             what=what,
+            script=script,
             env=self.env,
             cwd=self.settings.home,
         )

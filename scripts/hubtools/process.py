@@ -31,11 +31,13 @@ def run(
     cwd: Path | None = None,
     log: Path | None = None,
     hint: str = "",
+    script: str | None = None,
     **options,
 ) -> str:
     """Run a command to its end and return its output.
 
     :param what: the deed in words, for the message when it fails
+    :param script: what it reads; nothing by default
     :param env: variables to add to the present ones
     :param log: a file that receives the output instead
     :param hint: what a person may do about a failure
@@ -43,13 +45,16 @@ def run(
         last lines of its output are part of the message
     """
     arguments = [str(part) for part in command]
+    if script is None:
+        options["stdin"] = subprocess.DEVNULL
+    else:
+        options["input"] = script.encode() if log else script
     try:
         if log:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as stream:
                 done = subprocess.run(
                     arguments,
-                    stdin=subprocess.DEVNULL,
                     stdout=stream,
                     stderr=subprocess.STDOUT,
                     env={**os.environ, **(env or {})},
@@ -61,7 +66,6 @@ def run(
         else:
             done = subprocess.run(
                 arguments,
-                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

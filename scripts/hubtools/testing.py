@@ -265,7 +265,7 @@ def _odoo(
     require_port(role.port, role.port_variable, "Odoo's own tests")
     databases = Databases(settings)
     with _copying:
-        template = databases.platform_template(demo=False, chart=False)
+        template = databases.test_template()
     with step(f"Tests: odoo ({tags})"):
         with _copying:
             databases.copy(template, role.database, role)

@@ -26,7 +26,7 @@ tours.add("finance_hub_test_event", {
         see(".modal [name=request_body]:contains(finance.connector.ping.v1)"),
         see(".modal [name=request_headers]:contains(webhook-signature)"),
         openPage("response", ".modal"),
-        see(".modal [name=response_text]:contains({})"),
+        see(".modal [name=response_body]:contains({})"),
         {
             content: "Send another one",
             trigger: '.modal button[name="action_send_again"]',
