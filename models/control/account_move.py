@@ -79,7 +79,7 @@ class AccountMove(models.Model):
 
     def _post(self, soft=True):
         moves = self
-        if soft:
+        if soft and self._finance_is_policed():
             # What posts itself on its day waits on for its consent.
             recurring = self.filtered(lambda move: move.auto_post != "no")
             moves -= recurring._finance_ask_consents(when_given=False)
@@ -271,7 +271,7 @@ class AccountMove(models.Model):
 
     def action_post(self):
         """Post; ask for consent where it is needed, and leave those drafts."""
-        if not (
+        if not self._finance_is_policed() or not (
             self.env.su or self.env.user.has_group("account.group_account_invoice")
         ):
             return super().action_post()

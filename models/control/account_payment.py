@@ -153,6 +153,8 @@ class AccountPayment(models.Model):
 
     def action_post(self):
         """Post; ask for consent where it is needed, and leave those drafts."""
+        if not self._finance_is_policed():
+            return super().action_post()
         drafts = self._finance_not_posted()
         if drafts:
             drafts.check_access("write")

@@ -115,6 +115,10 @@ class FinancePoliced(models.AbstractModel):
 
     # === CHECKING === #
 
+    def _finance_is_policed(self):
+        """Return whether a policy may ask for anything here. Reads no record."""
+        return not is_covered() and self.env["finance.policy"]._asks_about(self._name)
+
     def _finance_unmet(self):
         """Return {record: (policies, amount)} of what may not be posted yet.
 
@@ -122,7 +126,7 @@ class FinancePoliced(models.AbstractModel):
         does not grow with the records.
         """
         policies = self.env["finance.policy"]
-        if not self or is_covered() or not policies._asks_about(self._name):
+        if not self or not self._finance_is_policed():
             return {}
         subjects = {subject.key: subject for subject in self._finance_policy_subjects()}
         matched = policies._matching(list(subjects.values()))
