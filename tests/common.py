@@ -7,6 +7,8 @@ from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest.mock import patch
 
+from odoo.fields import Command
+
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
 
 from ..models import clock
@@ -145,7 +147,11 @@ class FinanceHubCommon(AccountTestInvoicingCommon):
         made = not kwargs and cls.env["res.company"].search(
             [("name", "=", "company_1_data"), ("chart_template", "!=", False)], limit=1
         )
-        return made or super().setup_independent_company(**kwargs)
+        if not made:
+            return super().setup_independent_company(**kwargs)
+        # As whoever makes a company may work in it.
+        cls.env.user.company_ids = [Command.link(made.id)]
+        return made
 
     # === BUILDERS === #
 
