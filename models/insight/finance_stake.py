@@ -62,7 +62,7 @@ class FinanceException(models.Model):
 
     # Whose they are, the most urgent first.
     _owner_idx = models.Index(
-        "(company_id, user_id, severity_rank, due_at)"
+        "(company_id, user_id, rank DESC, due_at, id)"
         " WHERE state IN ('open', 'in_progress')"
     )
     _class_idx = models.Index(
