@@ -88,6 +88,7 @@ class FinanceDashboard(models.AbstractModel):
             limit=constants.DASHBOARD_CONNECTORS,
         )
         found = []
+        exceptions = self._open_exceptions(connectors)
         for connector in connectors:
             level = connector.health_level
             found.append(
@@ -102,12 +103,35 @@ class FinanceDashboard(models.AbstractModel):
                         "past_due": connector.past_due_text or "",
                         "success": connector.success_day or "",
                         "chart": connector.pulse_chart,
-                        "exceptions": connector.exception_count,
+                        "exceptions": exceptions[connector.id],
                     },
                 )
             )
         found.sort(key=lambda pair: (pair[0], pair[1]["name"]))
         return found
+
+    @api.model
+    def _open_exceptions(self, connectors):
+        """Return {connector id: how many exceptions are open, as a text; 0 if none}.
+
+        Counted up to a limit, by one query: of a connector that fails there are many.
+        """
+        limit = constants.DASHBOARD_COUNT_LIMIT
+        self.env["finance.exception"].flush_model(["connector_id", "state"])
+        self.env.cr.execute(
+            """
+            SELECT c.id, (SELECT count(*) FROM (
+                SELECT FROM finance_exception x
+                 WHERE x.connector_id = c.id AND x.state IN ('open', 'in_progress')
+                 LIMIT %s) few)
+              FROM unnest(%s::int[]) AS c(id)
+            """,
+            [limit, connectors.ids],
+        )
+        return {
+            connector_id: number and count_text(self.env, number, limit)
+            for connector_id, number in self.env.cr.fetchall()
+        }
 
     @api.model
     def _moving(self, now, connectors):

@@ -65,6 +65,9 @@ class FinanceException(models.Model):
         "(company_id, user_id, rank DESC, due_at, id)"
         " WHERE state IN ('open', 'in_progress')"
     )
+    _connector_idx = models.Index(
+        "(connector_id) WHERE state IN ('open', 'in_progress')"
+    )
     _class_idx = models.Index(
         "(company_id, klass) WHERE state IN ('open', 'in_progress')"
     )
