@@ -6,7 +6,7 @@ from psycopg2.errors import SerializationFailure
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models.capture.finance_capture import EventRow
+from ..models.capture.insertion import EventRow
 from .common import FinanceHubCommon
 
 SEEDS = range(4)
@@ -346,7 +346,7 @@ class TestCaptureSavepoints(FinanceHubCommon):
             correlation_id="x",
             causation_id=None,
             actor="test",
-            data="{}",
+            data={},
             problem=None,
             res_model="res.partner",
             res_id=1,

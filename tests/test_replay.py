@@ -1,4 +1,3 @@
-import json
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -12,7 +11,7 @@ from odoo.tools import mute_logger
 
 from ..contracts import EVENT_TYPES
 from ..models import clock, constants
-from ..models.capture.finance_capture import EventRow
+from ..models.capture.insertion import EventRow
 from ..models.outbox.replay_selection import Selection
 from .common import FinanceHubCommon, status
 
@@ -65,7 +64,7 @@ class ReplayCase(FinanceHubCommon):
                     correlation_id=f"case-{self.number}",
                     causation_id=None,
                     actor="user/1",
-                    data=json.dumps(entry.sample),
+                    data=entry.sample,
                     problem=values.get("problem"),
                     res_model="account.move",
                     res_id=9_000_000 + self.number,

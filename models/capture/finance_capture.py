@@ -1,10 +1,6 @@
 import functools
-import json
 import logging
 import uuid
-from collections import namedtuple
-
-from psycopg2.extras import execute_values
 
 from odoo import SUPERUSER_ID, api, models
 
@@ -18,38 +14,10 @@ from ...contracts import (
 from .. import clock
 from . import apps, backfill
 from .constants import ACTOR_BACKFILL, ACTOR_SYSTEM
+from .insertion import EventRow, insert
 from .memory import NEW, TOUCHED, memory_of
 
 _logger = logging.getLogger(__name__)
-
-EVENT_COLUMNS = (
-    "event_id",
-    "type",
-    "aggregate",
-    "sequence",
-    "company_id",
-    "source",
-    "subject",
-    "label",
-    "occurred_at",
-    "correlation_id",
-    "causation_id",
-    "actor",
-    "data",
-    "problem",
-    "res_model",
-    "res_id",
-)
-EventRow = namedtuple("EventRow", EVENT_COLUMNS)
-# Two transactions may tell of the same aggregate at once, both with the next number.
-# A plain INSERT would refuse the later one for good; with the clause PostgreSQL calls
-# it a serialization failure, as the other row is newer than the snapshot, and Odoo
-# and queue_job try the whole transaction again.
-INSERT_EVENTS = (
-    "INSERT INTO finance_event ("  # noqa: S608 (the columns above)
-    + ", ".join(EVENT_COLUMNS)
-    + ") VALUES %s ON CONFLICT (event_id) DO NOTHING RETURNING id"
-)
 
 # {(object, verb): name of the newest version}: that is what is written, and what
 # older subscriptions get is projected out of it.
@@ -72,8 +40,9 @@ class FinanceCapture(models.AbstractModel):
     before; what happened is told when the transaction is about to commit, by
     comparing those with what will be committed. So a state that was passed through
     is not announced, however it came about. All events become rows in a constant
-    number of queries: one for the sequences, one INSERT of events, one INSERT of
-    deliveries. A rollback leaves none, as they are part of the same transaction.
+    number of queries: one for sequences that are not known yet, and one INSERT of
+    events and deliveries. A rollback leaves none, as they are part of the same
+    transaction.
 
     Odoo runs precommit callbacks early, too, when a savepoint begins or is released.
     Each run leaves the table with exactly the events of the transitions from the
@@ -339,14 +308,15 @@ class FinanceCapture(models.AbstractModel):
             by ``_finance_event_values``; the mark is what was noted for the verb,
             ``None`` when a stored value told of it
         """
-        rows = self._rows(drafts, clock.naive_now())
-        events = self._insert_events(rows)
+        now = clock.naive_now()
+        deliveries = self.env["finance.delivery"]
+        events = self._insert_events(deliveries._routed(self._rows(drafts, now)), now)
         emitted = memory_of(self.env.cr).emitted
         for (event_pk, row), draft in zip(events, drafts, strict=True):
             emitted.setdefault(row.res_model, {}).setdefault(row.res_id, []).append(
                 (event_pk, draft[1], draft[2])
             )
-        self.env["finance.delivery"]._route(events)
+        deliveries._recorded(events)
 
     @api.model
     def _rows(self, drafts, now):
@@ -394,7 +364,7 @@ class FinanceCapture(models.AbstractModel):
                     or self._stable_id(dbuuid, record),
                     causation_id,
                     actor,
-                    json.dumps(payload),
+                    payload,
                     problem,
                     record._name,
                     record.id,
@@ -448,17 +418,13 @@ class FinanceCapture(models.AbstractModel):
             return data, error.describe()
 
     @api.model
-    def _insert_events(self, rows):
-        """Insert event rows; return [(id, row)]."""
-        ids = execute_values(
-            self.env.cr._obj,
-            INSERT_EVENTS,
-            rows,
-            page_size=len(rows),
-            fetch=True,
-        )
-        self.env["finance.event"].invalidate_model(flush=False)
-        return [(event_pk, row) for (event_pk,), row in zip(ids, rows, strict=True)]
+    def _insert_events(self, rows, now=None):
+        """Insert event rows and their deliveries; return [(id, row)].
+
+        Nothing is invalidated: what has just got its id is in no cache.
+        """
+        events = insert(self.env.cr, rows, now or clock.naive_now())
+        return list(zip(events, rows, strict=True))
 
     # === COMPANIES === #
 

@@ -1,8 +1,6 @@
 import json
 import logging
 
-from psycopg2.extras import execute_values
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -14,6 +12,7 @@ from . import batching, body
 from .claiming import BUSY_ENDPOINTS
 from .dispatcher import Dispatcher
 from .finance_event import filter_attributes
+from .unlocked import Unlocked, keep
 
 _logger = logging.getLogger(__name__)
 
@@ -32,19 +31,20 @@ class FinanceDelivery(models.Model):
     _rec_name = "event_id"
     _log_access = False
 
-    event_id = fields.Many2one(
+    event_id = Unlocked(
         "finance.event", required=True, index=True, readonly=True, ondelete="restrict"
     )
-    endpoint_id = fields.Many2one(
+    endpoint_id = Unlocked(
         "finance.endpoint", required=True, readonly=True, ondelete="restrict"
     )
-    subscription_id = fields.Many2one(
+    subscription_id = Unlocked(
         "finance.subscription", readonly=True, ondelete="restrict"
     )
     connector_id = fields.Many2one(
         related="endpoint_id.connector_id", search="_search_connector_id"
     )
-    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    # That of the event, which has the foreign key.
+    company_id = Unlocked("res.company", required=True, readonly=True)
     aggregate = fields.Char(required=True, readonly=True)
     state = fields.Selection(
         [
@@ -125,6 +125,13 @@ class FinanceDelivery(models.Model):
     _feed_position_unique = models.UniqueIndex(
         "(endpoint_id, feed_position) WHERE feed_position IS NOT NULL"
     )
+
+    def init(self):
+        result = super().init()
+        for name in ("event_id", "endpoint_id", "subscription_id"):
+            comodel = self.env[self._fields[name].comodel_name]
+            keep(self.env.cr, self._table, name, comodel._table)
+        return result
 
     # === COMPUTES === #
 
@@ -300,59 +307,32 @@ class FinanceDelivery(models.Model):
     # === ROUTING === #
 
     @api.model
-    def _route(self, events):
-        """Insert the deliveries of new events and wake the dispatcher.
+    def _routed(self, rows):
+        """Return event rows with the deliveries that they are to set out on.
 
-        :param events: list of (id, row) of just inserted events, rows with the
-            columns of ``finance.event`` as attributes
+        :param rows: list of ``capture.insertion.EventRow``
         """
-        subscriptions = self.env["finance.subscription"]
-        now = clock.naive_now()
-        deliveries, lanes = [], set()
+        routes = self.env["finance.subscription"]._routes
+        return [
+            row._replace(deliveries=_deliveries(routes(row.company_id, row.type), row))
+            for row in rows
+        ]
+
+    @api.model
+    def _recorded(self, events):
+        """Wake the dispatcher for new events, and report what can't be sent.
+
+        :param events: list of (id, row) of just inserted events and their deliveries
+        """
+        lanes = set()
         for event_pk, row in events:
             if row.problem:
                 self._report_problem(event_pk, row)
-                continue
-            taken = set()
-            for subscriber in subscriptions._routes(row.company_id, row.type):
-                target = (subscriber.endpoint_id, subscriber.version)
-                if target in taken or not _wants(subscriber, row):
-                    continue
-                taken.add(target)
-                lanes.add(subscriber.lane)
-                deliveries.append(
-                    (
-                        event_pk,
-                        subscriber.endpoint_id,
-                        subscriber.subscription_id,
-                        row.company_id,
-                        row.aggregate,
-                        "waiting",
-                        subscriber.lane,
-                        subscriber.version,
-                        now,
-                        now if subscriber.realtime else None,
-                        0,
-                        0,
-                        subscriber.pulled,
-                    )
-                )
-        if not deliveries:
-            return
-        execute_values(
-            self.env.cr._obj,
-            """
-            INSERT INTO finance_delivery (
-                event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, lane, version, created_at, due_at, attempt_count,
-                throttle_count, pulled
-            ) VALUES %s
-            """,
-            deliveries,
-            page_size=len(deliveries),
-        )
-        self.invalidate_model(flush=False)
-        self._wake_after_commit(lanes)
+            lanes.update(delivery["lane"] for delivery in row.deliveries)
+        if lanes:
+            # The one list of new deliveries that may have been read before.
+            self.env["finance.endpoint"].invalidate_model(["delivery_ids"], flush=False)
+            self._wake_after_commit(lanes)
 
     @api.model
     def _report_problem(self, event_pk, row):
@@ -413,6 +393,28 @@ class FinanceDelivery(models.Model):
                 self._wake(lane)
 
 
+def _deliveries(subscribers, row):
+    """Return the deliveries of an event that is about to be recorded, in JSON types.
+
+    One for each endpoint and version; none of what breaks its contract.
+    """
+    if row.problem:
+        return ()
+    found = {}
+    for subscriber in subscribers:
+        target = (subscriber.endpoint_id, subscriber.version)
+        if target not in found and _wants(subscriber, row):
+            found[target] = {
+                "endpoint_id": subscriber.endpoint_id,
+                "subscription_id": subscriber.subscription_id,
+                "lane": subscriber.lane,
+                "version": subscriber.version,
+                "realtime": subscriber.realtime,
+                "pulled": subscriber.pulled,
+            }
+    return tuple(found.values())
+
+
 def _wants(subscriber, row):
     """Whether a subscriber takes an event, beyond its type.
 
@@ -426,4 +428,4 @@ def _wants(subscriber, row):
     condition = subscriber.condition
     if condition is None:
         return True
-    return condition.matches(json.loads(row.data), filter_attributes(row))
+    return condition.matches(row.data, filter_attributes(row))
