@@ -310,26 +310,53 @@ class FinanceCapture(models.AbstractModel):
         """
         now = clock.naive_now()
         deliveries = self.env["finance.delivery"]
-        events = self._insert_events(deliveries._routed(self._rows(drafts, now)), now)
+        rows = deliveries._routed(self._rows(drafts, now))
+        ids, commands_wait = insert(self.env.cr, rows, now)
+        if len(ids) < len(rows):
+            # What is posted for the first time was told of before, after all: a draft
+            # can be cancelled, and taken back.
+            self._take_back(ids)
+            rows = deliveries._routed(self._rows(drafts, now, guess=False))
+            ids, commands_wait = insert(self.env.cr, rows, now)
         emitted = memory_of(self.env.cr).emitted
+        events = list(zip(ids, rows, strict=True))
         for (event_pk, row), draft in zip(events, drafts, strict=True):
             emitted.setdefault(row.res_model, {}).setdefault(row.res_id, []).append(
                 (event_pk, draft[1], draft[2])
             )
         deliveries._recorded(events)
+        if commands_wait:
+            self._provide(
+                [
+                    record
+                    for record, verb, *_more in drafts
+                    if verb == "posted" and record._name == "account.move"
+                ]
+            )
 
     @api.model
-    def _rows(self, drafts, now):
+    def _provide(self, posted):
+        """Have commands tried again that wait for documents posted just now."""
+        if posted:
+            moves = posted[0].browse(record.id for record in posted)
+            self.env["finance.command"]._provide_documents(moves)
+            # Nothing else writes it any more: this is the end of the transaction.
+            self.env.flush_all()
+
+    @api.model
+    def _rows(self, drafts, now, guess=True):
         """Return the event rows of drafts.
 
         :param datetime now: naive, UTC; the time of events whose values tell none
+        :param bool guess: take the sequences that the values tell, and look up only
+            those which they don't
         """
         dbuuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
         sequences = self._last_sequences(
             {
                 f"{values['object']}/{values.get('key') or record.id}"
                 for record, _verb, _mark, _origin, values in drafts
-                if self._needs_sequence(record, values)
+                if not guess or self._needs_sequence(record, values)
             }
         )
         rows, sources = [], {}
@@ -342,7 +369,7 @@ class FinanceCapture(models.AbstractModel):
             aggregate = f"{values['object']}/{values.get('key') or record.id}"
             sequence = sequences.get((aggregate, company_id))
             if sequence is None:
-                looked_up = self._needs_sequence(record, values)
+                looked_up = not guess or self._needs_sequence(record, values)
                 sequence = 0 if looked_up else values["last_sequence"]
             sequence += 1
             sequences[aggregate, company_id] = sequence
@@ -419,12 +446,9 @@ class FinanceCapture(models.AbstractModel):
 
     @api.model
     def _insert_events(self, rows, now=None):
-        """Insert event rows and their deliveries; return [(id, row)].
-
-        Nothing is invalidated: what has just got its id is in no cache.
-        """
-        events = insert(self.env.cr, rows, now or clock.naive_now())
-        return list(zip(events, rows, strict=True))
+        """Insert event rows; return [(id, row)]."""
+        ids, _waiting = insert(self.env.cr, rows, now or clock.naive_now())
+        return list(zip(ids, rows, strict=True))
 
     # === COMPANIES === #
 

@@ -46,7 +46,7 @@ _INSERT = f"""
     ), recorded AS (
         INSERT INTO finance_event (id, {_NAMES})
         SELECT id, {_NAMES} FROM told
-            ON CONFLICT (event_id) DO NOTHING
+            ON CONFLICT DO NOTHING
      RETURNING id
     ), sent AS (
         INSERT INTO finance_delivery (
@@ -65,7 +65,10 @@ _INSERT = f"""
             ON subscription.id = way.subscription_id
          ORDER BY told.id
     )
-    SELECT id FROM recorded ORDER BY id
+    SELECT id, EXISTS (
+               SELECT FROM finance_command
+                WHERE state = 'waiting' AND waits_for IS NOT NULL)
+      FROM recorded ORDER BY id
 """  # noqa: S608 (the columns above)
 
 
@@ -74,7 +77,9 @@ def insert(cr, rows, now):
 
     :param rows: list of ``EventRow``
     :param datetime now: naive, UTC; when the deliveries are made, and due
-    :return: ids of the events, in the order of ``rows``
+    :return: (ids, waiting); ids of the events in the order of ``rows``, without those
+        whose place in their aggregate was taken already, and whether any inbound
+        command waits for something
     """
     cr.execute(
         _INSERT,
@@ -83,4 +88,5 @@ def insert(cr, rows, now):
             "now": now,
         },
     )
-    return [event for (event,) in cr.fetchall()]
+    found = cr.fetchall()
+    return [event for event, _waiting in found], bool(found) and found[0][1]

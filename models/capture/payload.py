@@ -89,11 +89,11 @@ def facts(moves):
     memory = memory_of(moves.env.cr)
     sequences, reversed_ids, unknown = {}, set(), []
     for move_id in moves._ids:
-        last = memory.fresh.get(move_id)
-        if last is None or move_id in memory.reversed:
-            unknown.append(move_id)
+        if move_id in memory.fresh and move_id not in memory.reversed:
+            # Most probably nothing was told of it yet: see finance.capture._store.
+            sequences[move_id] = 0
         else:
-            sequences[move_id] = last
+            unknown.append(move_id)
     if unknown:
         moves.env.cr.execute(_FACTS, [unknown])
         for move_id, is_reversed, sequence in moves.env.cr.fetchall():

@@ -46,11 +46,6 @@ class AccountMove(models.Model):
     _name = "account.move"
     _inherit = ["account.move", "finance.holdable", "finance.policed"]
 
-    def init(self):
-        result = super().init()
-        posting.install(self.env.cr)
-        return result
-
     # === CRUD === #
 
     def write(self, vals):

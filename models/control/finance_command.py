@@ -1,6 +1,5 @@
 from odoo import models
 
-from ..capture.memory import memory_of
 from ..ledger.errors import CommandWaits
 from ..ledger.subjects import document_key, subject_of
 from .finance_hold import RecordHeld
@@ -40,12 +39,7 @@ class FinanceCommand(models.Model):
         return people
 
     def _provide_documents(self, moves):
-        """Have the commands tried again that wait for documents posted just now.
-
-        Whether any waits at all was seen when they were posted, see ``posting``.
-        """
-        if not moves or not memory_of(self.env.cr).commands_wait:
-            return
+        """Have the commands tried again that wait for documents posted just now."""
         keys = {}
         for move in moves:
             for text in (move.name, subject_of(move)):

@@ -60,7 +60,8 @@ class FinanceEvent(models.Model):
     )
 
     _event_id_unique = models.UniqueIndex("(event_id)")
-    _aggregate_idx = models.Index("(aggregate, sequence)")
+    # No two events of an aggregate have the same place in it.
+    _aggregate_unique = models.UniqueIndex("(aggregate, sequence, company_id)")
     _correlation_idx = models.Index("(correlation_id)")
     _record_idx = models.Index("(res_model, res_id)")
     # With all that a replay picks by, so that skipping what it does not want reads
