@@ -14,7 +14,7 @@ from ...contracts import (
 from .. import clock
 from . import apps, backfill
 from .constants import ACTOR_BACKFILL, ACTOR_SYSTEM
-from .insertion import EventRow, insert
+from .insertion import EventRow, allot, insert
 from .memory import NEW, TOUCHED, memory_of
 
 _logger = logging.getLogger(__name__)
@@ -308,23 +308,18 @@ class FinanceCapture(models.AbstractModel):
             by ``_finance_event_values``; the mark is what was noted for the verb,
             ``None`` when a stored value told of it
         """
-        now = clock.naive_now()
-        deliveries = self.env["finance.delivery"]
-        rows = deliveries._routed(self._rows(drafts, now))
-        ids, commands_wait = insert(self.env.cr, rows, now)
-        if len(ids) < len(rows):
+        events, complete, commands_wait = self._insert(drafts, guess=True)
+        if not complete:
             # What is posted for the first time was told of before, after all: a draft
             # can be cancelled, and taken back.
-            self._take_back(ids)
-            rows = deliveries._routed(self._rows(drafts, now, guess=False))
-            ids, commands_wait = insert(self.env.cr, rows, now)
+            self._take_back([event for event, _row in events])
+            events, complete, commands_wait = self._insert(drafts, guess=False)
         emitted = memory_of(self.env.cr).emitted
-        events = list(zip(ids, rows, strict=True))
         for (event_pk, row), draft in zip(events, drafts, strict=True):
             emitted.setdefault(row.res_model, {}).setdefault(row.res_id, []).append(
                 (event_pk, draft[1], draft[2])
             )
-        deliveries._recorded(events)
+        self.env["finance.delivery"]._recorded(events)
         if commands_wait:
             self._provide(
                 [
@@ -445,10 +440,30 @@ class FinanceCapture(models.AbstractModel):
             return data, error.describe()
 
     @api.model
-    def _insert_events(self, rows, now=None):
-        """Insert event rows; return [(id, row)]."""
-        ids, _waiting = insert(self.env.cr, rows, now or clock.naive_now())
-        return list(zip(ids, rows, strict=True))
+    def _insert(self, drafts, guess):
+        """Insert the events of drafts, and their deliveries.
+
+        :return: ([(id, row)], whether all of them were, whether commands wait)
+        """
+        now = clock.naive_now()
+        rows = self._rows(drafts, now, guess)
+        events = self._numbered(rows)
+        deliveries = self.env["finance.delivery"]._routed(events)
+        count, commands_wait = insert(self.env.cr, events, deliveries, now)
+        return events, count == len(rows), commands_wait
+
+    @api.model
+    def _insert_events(self, rows):
+        """Insert event rows without any delivery; return [(id, row)]."""
+        events = self._numbered(rows)
+        insert(self.env.cr, events, [], clock.naive_now())
+        return events
+
+    @api.model
+    def _numbered(self, rows):
+        """Return [(id, row)]."""
+        cr = self.env.cr
+        return list(zip(allot(cr, memory_of(cr), len(rows)), rows, strict=True))
 
     # === COMPANIES === #
 

@@ -26,16 +26,18 @@ class Memory:
         in this transaction. Rolled back ones are among them: whoever reads this
         asks the database which of them exist.
     :ivar origins: {(model, id): origin}; who touched a record first, and why
+    :ivar event_ids: ids for events to come, ascending
     :ivar fresh: ids of moves that are posted for the first time
     :ivar reversed: ids of moves for which a reversal was made in this transaction
     """
 
-    __slots__ = ("before", "emitted", "fresh", "origins", "reversed")
+    __slots__ = ("before", "emitted", "event_ids", "fresh", "origins", "reversed")
 
     def __init__(self):
         self.before = {}
         self.emitted = {}
         self.origins = {}
+        self.event_ids = []
         self.fresh = set()
         self.reversed = set()
 

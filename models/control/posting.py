@@ -8,11 +8,14 @@ from ..mapping.account_move import NEW_BUSINESS
 
 _PARTNER_FIELDS = ("finance_maybe_held", "finance_blocked")
 # Odoo has not read the counterparties yet, and reading whole partners would cost more
-# than all the rest. One table, and no function: whatever is planned is planned anew in
-# each of Odoo's transactions, as its connection pool has PostgreSQL discard all plans.
-_MARKED = """
+# than all the rest. No other table and no function: whatever is planned is planned anew
+# in each of Odoo's transactions, as its connection pool has PostgreSQL discard all
+# plans. On the way it brings the ids of the events to come.
+_LOOK = """
     SELECT id, finance_maybe_held, finance_blocked FROM res_partner
      WHERE id = ANY(%s) AND (finance_maybe_held OR finance_blocked)
+     UNION ALL
+    SELECT nextval('finance_event_id_seq')::int, NULL, NULL FROM generate_series(1, %s)
 """
 
 
@@ -47,16 +50,17 @@ def look(moves) -> Look:
             parties[partner.id] = partner
             if move.move_type in NEW_BUSINESS:
                 buyers.add(partner.id)
-    for partner_id, its_held, its_blocked in _marks(parties):
+    for partner_id, its_held, its_blocked in _marks(parties, len(moves)):
         held = held or its_held
         blocked = blocked or (its_blocked and partner_id in buyers)
     return Look(held, blocked)
 
 
-def _marks(partners):
+def _marks(partners, events):
     """Return the marks of partners, at least of those which have any.
 
     :param partners: {id: ``res.partner``}
+    :param int events: how many ids for events to bring along
     :return: list of (id, whether a hold may stop its documents, whether it is blocked)
     """
     found, unknown = [], []
@@ -70,6 +74,11 @@ def _marks(partners):
             unknown.append(partner_id)
     if unknown:
         cr = partner.env.cr
-        cr.execute(_MARKED, [unknown])
-        found += cr.fetchall()
+        cr.execute(_LOOK, [unknown, events])
+        event_ids = memory_of(cr).event_ids
+        for record_id, held, blocked in cr.fetchall():
+            if held is None and blocked is None:
+                event_ids.append(record_id)
+            else:
+                found.append((record_id, held, blocked))
     return found

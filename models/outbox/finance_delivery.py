@@ -307,32 +307,54 @@ class FinanceDelivery(models.Model):
     # === ROUTING === #
 
     @api.model
-    def _routed(self, rows):
-        """Return event rows with the deliveries that they are to set out on.
+    def _routed(self, events):
+        """Return the deliveries that events set out on.
 
-        :param rows: list of ``capture.insertion.EventRow``
+        One for each endpoint and version; none of what breaks its contract.
+
+        :param events: list of (id, ``capture.insertion.EventRow``)
+        :return: list of dicts in JSON types
         """
         routes = self.env["finance.subscription"]._routes
-        return [
-            row._replace(deliveries=_deliveries(routes(row.company_id, row.type), row))
-            for row in rows
-        ]
-
-    @api.model
-    def _recorded(self, events):
-        """Wake the dispatcher for new events, and report what can't be sent.
-
-        :param events: list of (id, row) of just inserted events and their deliveries
-        """
-        lanes = set()
+        deliveries, lanes = [], set()
         for event_pk, row in events:
             if row.problem:
-                self._report_problem(event_pk, row)
-            lanes.update(delivery["lane"] for delivery in row.deliveries)
+                continue
+            taken = set()
+            for subscriber in routes(row.company_id, row.type):
+                target = (subscriber.endpoint_id, subscriber.version)
+                if target in taken or not _wants(subscriber, row):
+                    continue
+                taken.add(target)
+                lanes.add(subscriber.lane)
+                deliveries.append(
+                    {
+                        "event_id": event_pk,
+                        "endpoint_id": subscriber.endpoint_id,
+                        "subscription_id": subscriber.subscription_id,
+                        "company_id": row.company_id,
+                        "aggregate": row.aggregate,
+                        "lane": subscriber.lane,
+                        "version": subscriber.version,
+                        "realtime": subscriber.realtime,
+                        "pulled": subscriber.pulled,
+                    }
+                )
         if lanes:
             # The one list of new deliveries that may have been read before.
             self.env["finance.endpoint"].invalidate_model(["delivery_ids"], flush=False)
             self._wake_after_commit(lanes)
+        return deliveries
+
+    @api.model
+    def _recorded(self, events):
+        """Report what can't be sent of new events.
+
+        :param events: list of (id, ``capture.insertion.EventRow``)
+        """
+        for event_pk, row in events:
+            if row.problem:
+                self._report_problem(event_pk, row)
 
     @api.model
     def _report_problem(self, event_pk, row):
@@ -391,28 +413,6 @@ class FinanceDelivery(models.Model):
             )
             if self.env.cr.fetchone():
                 self._wake(lane)
-
-
-def _deliveries(subscribers, row):
-    """Return the deliveries of an event that is about to be recorded, in JSON types.
-
-    One for each endpoint and version; none of what breaks its contract.
-    """
-    if row.problem:
-        return ()
-    found = {}
-    for subscriber in subscribers:
-        target = (subscriber.endpoint_id, subscriber.version)
-        if target not in found and _wants(subscriber, row):
-            found[target] = {
-                "endpoint_id": subscriber.endpoint_id,
-                "subscription_id": subscriber.subscription_id,
-                "lane": subscriber.lane,
-                "version": subscriber.version,
-                "realtime": subscriber.realtime,
-                "pulled": subscriber.pulled,
-            }
-    return tuple(found.values())
 
 
 def _wants(subscriber, row):
