@@ -88,6 +88,7 @@ from .events import (
     sample_event,
     validate_data,
     validate_pattern,
+    validated_json,
     versions,
 )
 from .fields import Field, model_fields
@@ -194,6 +195,7 @@ __all__ = [
     "validate",
     "validate_data",
     "validate_pattern",
+    "validated_json",
     "versions",
     "without_persons",
 ]

@@ -346,7 +346,7 @@ class TestCaptureSavepoints(FinanceHubCommon):
             correlation_id="x",
             causation_id=None,
             actor="test",
-            data={},
+            data="{}",
             problem=None,
             res_model="res.partner",
             res_id=1,

@@ -1,3 +1,4 @@
+import json
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -64,7 +65,7 @@ class ReplayCase(FinanceHubCommon):
                     correlation_id=f"case-{self.number}",
                     causation_id=None,
                     actor="user/1",
-                    data=entry.sample,
+                    data=json.dumps(entry.sample),
                     problem=values.get("problem"),
                     res_model="account.move",
                     res_id=9_000_000 + self.number,

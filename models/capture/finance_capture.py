@@ -1,4 +1,5 @@
 import functools
+import json
 import logging
 import uuid
 
@@ -9,7 +10,7 @@ from ...contracts import (
     ContractError,
     event_id,
     event_source,
-    validate_data,
+    validated_json,
 )
 from .. import clock
 from . import apps, backfill
@@ -427,17 +428,17 @@ class FinanceCapture(models.AbstractModel):
 
     @api.model
     def _validated(self, type_name, data):
-        """Return (payload, problem): the payload as JSON types, checked.
+        """Return (payload, problem): the payload as JSON text, checked.
 
         Accounting is never stopped by its own reporting: an event that fails its
         contract is stored with the problem, not delivered, and becomes an
         exception.
         """
         try:
-            return validate_data(type_name, data), None
+            return validated_json(type_name, data), None
         except ContractError as error:
             _logger.error("finance_hub: %s breaks its contract: %s", type_name, error)
-            return data, error.describe()
+            return json.dumps(data, default=str), error.describe()
 
     @api.model
     def _insert(self, drafts, guess):

@@ -1,7 +1,7 @@
 from odoo import models
 from odoo.exceptions import AccessError, UserError
 
-from ..consent import Subject, checked
+from ..consent import Subject, checked, unchecked
 from . import posting
 
 SALES = ("out_invoice", "out_receipt")
@@ -54,7 +54,9 @@ class AccountMove(models.Model):
         if vals.get("state") == "posted":
             self._finance_before_posting()
             # Whoever writes the state past _post() is stopped here.
-            self.filtered(lambda move: move.state != "posted")._finance_check_consents()
+            unchecked(self).filtered(
+                lambda move: move.state != "posted"
+            )._finance_check_consents()
         return super().write(vals)
 
     # === HOOKS === #
@@ -125,6 +127,8 @@ class AccountMove(models.Model):
 
     def _finance_check_consents(self):
         """See finance.policed; the entry of a draft payment needs that one's."""
+        if not self:
+            return None
         if self.env["finance.policy"]._asks_about("account.payment"):
             payments = self.sudo().origin_payment_id.filtered(
                 lambda payment: payment.move_id in self

@@ -428,4 +428,4 @@ def _wants(subscriber, row):
     condition = subscriber.condition
     if condition is None:
         return True
-    return condition.matches(row.data, filter_attributes(row))
+    return condition.matches(json.loads(row.data), filter_attributes(row))
