@@ -313,7 +313,9 @@ class TestCapture(FinanceHubCommon):
                 )
             self.assertEqual(caught.exception.diag.table_name, "finance_delivery")
         self.env.cr.execute("SET LOCAL finance_hub.purge = 'off'")
-        unused = self.make_endpoint("http://127.0.0.1:8999/b")
+        unused = self.make_endpoint(
+            "http://127.0.0.1:8999/b", connector=endpoint.connector_id
+        )
         routes = self.env["finance.subscription"]._routes(
             self.company.id, "finance.invoice.posted.v2"
         )

@@ -309,35 +309,19 @@ class FinanceCapture(models.AbstractModel):
             by ``_finance_event_values``; the mark is what was noted for the verb,
             ``None`` when a stored value told of it
         """
-        events, complete, commands_wait = self._insert(drafts, guess=True)
+        events, complete = self._insert(drafts, guess=True)
         if not complete:
             # What is posted for the first time was told of before, after all: a draft
             # can be cancelled, and taken back.
             self._take_back([event for event, _row in events])
-            events, complete, commands_wait = self._insert(drafts, guess=False)
+            events, complete = self._insert(drafts, guess=False)
+            self._expect(complete)
         emitted = memory_of(self.env.cr).emitted
         for (event_pk, row), draft in zip(events, drafts, strict=True):
             emitted.setdefault(row.res_model, {}).setdefault(row.res_id, []).append(
                 (event_pk, draft[1], draft[2])
             )
         self.env["finance.delivery"]._recorded(events)
-        if commands_wait:
-            self._provide(
-                [
-                    record
-                    for record, verb, *_more in drafts
-                    if verb == "posted" and record._name == "account.move"
-                ]
-            )
-
-    @api.model
-    def _provide(self, posted):
-        """Have commands tried again that wait for documents posted just now."""
-        if posted:
-            moves = posted[0].browse(record.id for record in posted)
-            self.env["finance.command"]._provide_documents(moves)
-            # Nothing else writes it any more: this is the end of the transaction.
-            self.env.flush_all()
 
     @api.model
     def _rows(self, drafts, now, guess=True):
@@ -444,21 +428,25 @@ class FinanceCapture(models.AbstractModel):
     def _insert(self, drafts, guess):
         """Insert the events of drafts, and their deliveries.
 
-        :return: ([(id, row)], whether all of them were, whether commands wait)
+        :return: ([(id, row)], whether all of them were)
         """
         now = clock.naive_now()
         rows = self._rows(drafts, now, guess)
         events = self._numbered(rows)
         deliveries = self.env["finance.delivery"]._routed(events)
-        count, commands_wait = insert(self.env.cr, events, deliveries, now)
-        return events, count == len(rows), commands_wait
+        return events, insert(self.env.cr, events, deliveries, now)
 
     @api.model
     def _insert_events(self, rows):
         """Insert event rows without any delivery; return [(id, row)]."""
         events = self._numbered(rows)
-        insert(self.env.cr, events, [], clock.naive_now())
+        self._expect(insert(self.env.cr, events, [], clock.naive_now()))
         return events
+
+    @api.model
+    def _expect(self, complete):
+        if not complete:
+            raise ValueError("An event was recorded already, or its place is taken.")
 
     @api.model
     def _numbered(self, rows):

@@ -52,11 +52,14 @@ _INSERT = f"""
            occurred_at timestamp, correlation_id text, causation_id text,
            actor text, data jsonb, problem text, res_model text, res_id int)
         ON CONFLICT DO NOTHING
- RETURNING EXISTS (SELECT FROM finance_command
-                    WHERE state = 'waiting' AND waits_for IS NOT NULL)
 """  # noqa: S608 (the columns above)
-_ALLOT = """
+# Made once: json.dumps() would make a new encoder for every row. Times are texts.
+_encode = json.JSONEncoder(default=str).encode
+# Ids for so many events. The transaction gets its own number first: readers who wait
+# for all that was under way when they saw a later id have to know of this one.
+ALLOT = """
     SELECT nextval('finance_event_id_seq')::int FROM generate_series(1, %s)
+     WHERE pg_current_xact_id() IS NOT NULL
 """
 
 
@@ -67,7 +70,7 @@ def allot(cr, memory, count):
     """
     missing = count - len(memory.event_ids)
     if missing > 0:
-        cr.execute(_ALLOT, [missing])
+        cr.execute(ALLOT, [missing])
         memory.event_ids += [event for (event,) in cr.fetchall()]
     ids, memory.event_ids = memory.event_ids[:count], memory.event_ids[count:]
     return ids
@@ -79,9 +82,8 @@ def insert(cr, events, deliveries, now):
     :param events: list of (id, ``EventRow``), with ``data`` as JSON text
     :param deliveries: list of dicts, see ``finance.delivery._routed``
     :param datetime now: naive, UTC; when the deliveries are made, and due
-    :return: (count, waiting); how many events were inserted, which are less than all
-        if the place of one in its aggregate was taken already, and whether any inbound
-        command waits for something
+    :return: whether all events were; they are not if the place of one in its
+        aggregate was taken already
     """
     cr.execute(
         _INSERT,
@@ -91,12 +93,11 @@ def insert(cr, events, deliveries, now):
             "now": now,
         },
     )
-    found = cr.fetchall()
-    return len(found), bool(found) and found[0][0]
+    return cr.rowcount == len(events)
 
 
 def _json(event, row):
     # The data is JSON already, and the largest part of it.
     columns = row._asdict()
     data = columns.pop("data")
-    return f'{json.dumps({"id": event, **columns}, default=str)[:-1]}, "data": {data}}}'
+    return f'{_encode({"id": event, **columns})[:-1]}, "data": {data}}}'

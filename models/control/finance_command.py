@@ -1,4 +1,4 @@
-from odoo import models
+from odoo import api, models, tools
 
 from ..ledger.errors import CommandWaits
 from ..ledger.subjects import document_key, subject_of
@@ -26,6 +26,29 @@ class FinanceCommand(models.Model):
             self.env["finance.hold"]._release_captured(self)
         return result
 
+    def _fail(self, error):
+        result = super()._fail(error)
+        if self.state == "waiting" and not self._any_wait():
+            # Told to the other processes once it is committed, whoever works here.
+            self.env.registry.clear_cache()
+            self.env.cr.postcommit.add(self.env.registry.signal_changes)
+        return result
+
+    @api.model
+    @tools.ormcache()
+    def _any_wait(self):
+        """Return whether any command may wait for something.
+
+        Kept in memory of each process, as every posting asks, and forgotten with any
+        other configuration. What is missed while the word goes round is found by the
+        sweep of the waiting commands.
+        """
+        return bool(
+            self.sudo().search_count(
+                [("state", "=", "waiting"), ("waits_for", "!=", False)], limit=1
+            )
+        )
+
     def _correctors(self):
         """Return the people who corrected the commands, or what they correct.
 
@@ -40,6 +63,8 @@ class FinanceCommand(models.Model):
 
     def _provide_documents(self, moves):
         """Have the commands tried again that wait for documents posted just now."""
+        if not moves or not self._any_wait():
+            return
         keys = {}
         for move in moves:
             for text in (move.name, subject_of(move)):

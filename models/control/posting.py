@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ..capture.insertion import ALLOT
 from ..capture.memory import memory_of
 from ..capture.payload import OBJECTS
 from ..mapping.account_move import NEW_BUSINESS
@@ -11,12 +12,12 @@ _PARTNER_FIELDS = ("finance_maybe_held", "finance_blocked")
 # than all the rest. No other table and no function: whatever is planned is planned anew
 # in each of Odoo's transactions, as its connection pool has PostgreSQL discard all
 # plans. On the way it brings the ids of the events to come.
-_LOOK = """
+_LOOK = f"""
     SELECT id, finance_maybe_held, finance_blocked FROM res_partner
      WHERE id = ANY(%s) AND (finance_maybe_held OR finance_blocked)
      UNION ALL
-    SELECT nextval('finance_event_id_seq')::int, NULL, NULL FROM generate_series(1, %s)
-"""
+    SELECT allotted, NULL, NULL FROM ({ALLOT}) AS ids (allotted)
+"""  # noqa: S608 (a constant)
 
 
 class Look(NamedTuple):

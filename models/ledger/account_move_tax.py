@@ -24,6 +24,11 @@ class AccountMove(models.Model):
         string="Tax Differences", copy=False, readonly=True
     )
 
+    def _post(self, soft=True):
+        posted = super()._post(soft)
+        self.env["finance.command"]._provide_documents(posted)
+        return posted
+
     def button_draft(self):
         compared = self.filtered("finance_tax_state")
         result = super().button_draft()

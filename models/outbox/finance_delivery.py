@@ -43,7 +43,7 @@ class FinanceDelivery(models.Model):
     connector_id = fields.Many2one(
         related="endpoint_id.connector_id", search="_search_connector_id"
     )
-    # That of the event, which has the foreign key.
+    # That of the event.
     company_id = Unlocked("res.company", required=True, readonly=True)
     aggregate = fields.Char(required=True, readonly=True)
     state = fields.Selection(
@@ -128,9 +128,7 @@ class FinanceDelivery(models.Model):
 
     def init(self):
         result = super().init()
-        for name in ("event_id", "endpoint_id", "subscription_id"):
-            comodel = self.env[self._fields[name].comodel_name]
-            keep(self.env.cr, self._table, name, comodel._table)
+        keep(self, "event_id", "endpoint_id", "subscription_id")
         return result
 
     # === COMPUTES === #

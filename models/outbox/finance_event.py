@@ -8,6 +8,7 @@ from .. import constants
 from ..access import require_group
 from ..guard import OWN_ROW, drop_former, guard, only, setting
 from ..privacy.showing import shown_data
+from .unlocked import Unlocked, keep
 
 
 class FinanceEvent(models.Model):
@@ -27,7 +28,7 @@ class FinanceEvent(models.Model):
     type = fields.Char(required=True, readonly=True)
     aggregate = fields.Char(required=True, readonly=True)
     sequence = fields.Integer(required=True, readonly=True)
-    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    company_id = Unlocked("res.company", required=True, readonly=True)
     source = fields.Char(required=True, readonly=True)
     subject = fields.Char(required=True, readonly=True)
     label = fields.Char(string="Document", required=True, readonly=True)
@@ -79,6 +80,7 @@ class FinanceEvent(models.Model):
             delete=(setting("purge"), OWN_ROW),
             update=(f"{setting('pseudonymise')} AND {only('data', 'label')}",),
         )
+        keep(self, "company_id")
 
     # === COMPUTES === #
 

@@ -15,6 +15,10 @@ CREATE OR REPLACE FUNCTION finance_hub_keep_referenced() RETURNS trigger AS $$
 DECLARE
     found boolean;
 BEGIN
+    -- Odoo's tables keep the trigger when the hub is uninstalled.
+    IF to_regclass(TG_ARGV[0]) IS NULL THEN
+        RETURN NULL;
+    END IF;
     EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE %I = $1)',
                    TG_ARGV[0], TG_ARGV[1]) INTO found USING OLD.id;
     IF found THEN
@@ -42,19 +46,21 @@ class Unlocked(fields.Many2one):
         )
 
 
-def keep(cr, table, column, referenced):
-    """Have the database refuse to delete what a column without foreign key points to.
+def keep(model, *names):
+    """Have the database refuse to delete what fields without foreign key point to.
 
-    :param referenced: the table of the hub it points to
+    :param names: of fields which are ``Unlocked``
     """
+    cr = model.env.cr
     cr.execute(_FUNCTION)
-    cr.execute(
-        SQL(
-            "CREATE OR REPLACE TRIGGER %s AFTER DELETE ON %s FOR EACH ROW"
-            " EXECUTE FUNCTION finance_hub_keep_referenced(%s, %s)",
-            SQL.identifier(f"{table}_{column}_kept"),
-            SQL.identifier(referenced),
-            table,
-            column,
+    for name in names:
+        cr.execute(
+            SQL(
+                "CREATE OR REPLACE TRIGGER %s AFTER DELETE ON %s FOR EACH ROW"
+                " EXECUTE FUNCTION finance_hub_keep_referenced(%s, %s)",
+                SQL.identifier(f"{model._table}_{name}_kept"),
+                SQL.identifier(model.env[model._fields[name].comodel_name]._table),
+                model._table,
+                name,
+            )
         )
-    )
