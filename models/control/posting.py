@@ -13,10 +13,10 @@ _PARTNER_FIELDS = ("finance_maybe_held", "finance_blocked")
 # in each of Odoo's transactions, as its connection pool has PostgreSQL discard all
 # plans. On the way it brings the ids of the events to come.
 _LOOK = f"""
-    SELECT id, finance_maybe_held, finance_blocked FROM res_partner
-     WHERE id = ANY(%s) AND (finance_maybe_held OR finance_blocked)
-     UNION ALL
-    SELECT allotted, NULL, NULL FROM ({ALLOT}) AS ids (allotted)
+    SELECT ARRAY({ALLOT}),
+           array_agg(id) FILTER (WHERE finance_maybe_held),
+           array_agg(id) FILTER (WHERE finance_blocked)
+      FROM res_partner WHERE id = ANY(%s)
 """  # noqa: S608 (a constant)
 
 
@@ -38,7 +38,7 @@ def look(moves) -> Look:
     them are posted for the first time is kept for the end of the transaction.
     """
     fresh = memory_of(moves.env.cr).fresh
-    held = blocked = False
+    held = False
     parties, buyers = {}, set()
     for move in moves.sudo():
         # Odoo reverses only what is posted: what never was has no reversal.
@@ -51,35 +51,33 @@ def look(moves) -> Look:
             parties[partner.id] = partner
             if move.move_type in NEW_BUSINESS:
                 buyers.add(partner.id)
-    for partner_id, its_held, its_blocked in _marks(parties, len(moves)):
-        held = held or its_held
-        blocked = blocked or (its_blocked and partner_id in buyers)
-    return Look(held, blocked)
+    held_ids, blocked_ids = _marked(parties, len(moves))
+    return Look(held or bool(held_ids), not buyers.isdisjoint(blocked_ids))
 
 
-def _marks(partners, events):
-    """Return the marks of partners, at least of those which have any.
+def _marked(partners, events):
+    """Return which partners are marked: (ids of the held, ids of the blocked).
 
     :param partners: {id: ``res.partner``}
     :param int events: how many ids for events to bring along
-    :return: list of (id, whether a hold may stop its documents, whether it is blocked)
     """
-    found, unknown = [], []
+    marked, unknown = ([], []), []
     for partner_id, partner in partners.items():
         caches = [
             partner._fields[name]._get_cache(partner.env) for name in _PARTNER_FIELDS
         ]
         if all(partner_id in cache for cache in caches):
-            found.append((partner_id, *(cache[partner_id] for cache in caches)))
+            for ids, cache in zip(marked, caches, strict=True):
+                if cache[partner_id]:
+                    ids.append(partner_id)
         elif partner_id:
             unknown.append(partner_id)
     if unknown:
+        partner.flush_model(_PARTNER_FIELDS)
         cr = partner.env.cr
-        cr.execute(_LOOK, [unknown, events])
-        event_ids = memory_of(cr).event_ids
-        for record_id, held, blocked in cr.fetchall():
-            if held is None and blocked is None:
-                event_ids.append(record_id)
-            else:
-                found.append((record_id, held, blocked))
-    return found
+        cr.execute(_LOOK, [events, unknown])
+        event_ids, held, blocked = cr.fetchone()
+        memory_of(cr).event_ids += event_ids
+        marked[0].extend(held or ())
+        marked[1].extend(blocked or ())
+    return marked
