@@ -1,5 +1,6 @@
 # Imported in the order of the way of the data.
 from . import waking
+from . import review
 from . import connector
 from . import capture
 from . import outbox

@@ -11,7 +11,6 @@ from . import finance_bulk_line
 from . import finance_alert
 from . import finance_digest
 from . import finance_command
-from . import finance_reviewed
 from . import finance_policy
 from . import finance_policy_step
 from . import finance_policy_match

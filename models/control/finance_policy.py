@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
+from .. import constants
+
 # What a policy can be about: {kind: (field that says so, model of its records)}.
 KINDS = {
     "customer_invoice": ("on_customer_invoice", "account.move"),
@@ -39,9 +41,12 @@ class FinancePolicy(models.Model):
 
     _name = "finance.policy"
     _description = "Finance Policy"
-    _inherit = ["finance.reviewed"]
+    _inherit = ["finance.versioned"]
     _order = "company_id, name, version desc, id"
     _check_company_auto = True
+    # Without it less is stopped, which is a decision like putting it in force.
+    _retired_by = constants.GROUP_APPROVER
+    _retired_from = ("active",)
 
     name = fields.Char(
         string="Policy",
