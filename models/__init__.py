@@ -7,6 +7,9 @@ from . import outbox
 from . import inbox
 from . import mapping
 from . import ledger
+from . import approval
+from . import hold
+from . import posting
 from . import control
 from . import privacy
 from . import insight
@@ -18,7 +21,7 @@ from .capture import finance_exception
 # Extend the inbox, the ledger and the desk.
 from .mapping import extensions
 
-# Can be approved, so it comes after the control.
+# Can be approved, so it comes after the approvals.
 from .ledger import finance_posting_request
 from .capture import finance_payout
 

@@ -6,7 +6,7 @@ from odoo.fields import Domain
 
 from ...contracts import ContractError, compile_filter
 from .. import constants
-from ..control.finance_hold import KINDS as HOLD_KINDS
+from ..hold.finance_hold import KINDS as HOLD_KINDS
 from . import words
 
 

@@ -6,8 +6,8 @@ from odoo.exceptions import UserError
 
 from .. import clock, constants
 from ..access import require_group
-from ..control.finance_hold import GUARDING
 from ..control.working_time import due_after
+from ..hold.finance_hold import GUARDING
 
 # What a consent is about, where the record says nothing itself.
 CONSENTED = (

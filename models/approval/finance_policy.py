@@ -14,7 +14,7 @@ KINDS = {
     "journal_entry": ("on_journal_entry", "account.move"),
     "payment": ("on_payment", "account.payment"),
     "posting_request": ("on_posting_request", None),
-    # Where the sales app is installed, see ``control.apps``.
+    # Where the sales app is installed, see ``posting.sale_order``.
     "sales_order": ("on_sales_order", "sale.order"),
 }
 CONTENT = {
