@@ -1,5 +1,7 @@
 # Imported in the order of the way of the data.
 from . import waking
+from . import about
+from . import remembered
 from . import review
 from . import connector
 from . import capture

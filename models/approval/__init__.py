@@ -1,4 +1,3 @@
-from . import finance_about
 from . import finance_policy
 from . import finance_policy_step
 from . import finance_policy_match

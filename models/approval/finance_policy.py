@@ -1,10 +1,11 @@
 import ast
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from .. import constants
+from ..windows import list_of
 
 # What a policy can be about: {kind: (field that says so, model of its records)}.
 KINDS = {
@@ -41,7 +42,7 @@ class FinancePolicy(models.Model):
 
     _name = "finance.policy"
     _description = "Finance Policy"
-    _inherit = ["finance.versioned"]
+    _inherit = ["finance.remembered", "finance.versioned"]
     _order = "company_id, name, version desc, id"
     _check_company_auto = True
     # Without it less is stopped, which is a decision like putting it in force.
@@ -198,36 +199,15 @@ class FinancePolicy(models.Model):
                     self.env._("The further condition can't be read: %s", error)
                 ) from error
 
-    # === CRUD === #
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        policies = super().create(vals_list)
-        self.env.registry.clear_cache()
-        return policies
-
-    def write(self, vals):
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
-
-    def unlink(self):
-        result = super().unlink()
-        self.env.registry.clear_cache()
-        return result
-
     # === ACTIONS === #
 
     def action_open_approvals(self):
         """Show what was asked for because of the policy."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_approval_action"
+        return list_of(
+            self.env, "finance_approval_action", [("policy_ids", "in", self.ids)]
         )
-        action["domain"] = [("policy_ids", "in", self.ids)]
-        action["context"] = {}
-        return action
 
     # === HOOKS === #
 
@@ -235,12 +215,8 @@ class FinancePolicy(models.Model):
     def _reviewed_fields(self):
         return CONTENT
 
-    def _check_ready(self):
-        """Refuse a policy that would stop nothing, or for ever.
-
-        :raise UserError: naming what is missing
-        """
-        self.ensure_one()
+    def _missing(self):
+        """Return what it lacks to stop anything, and not for ever."""
         missing = []
         if not self._kinds():
             missing.append(self.env._("what it is about"))
@@ -275,15 +251,7 @@ class FinancePolicy(models.Model):
             missing.append(
                 self.env._("sales orders alone, as it waits for a payment's capture")
             )
-        if missing:
-            raise UserError(
-                self.env._(
-                    "“%(policy)s” can't be put in force yet. It still needs: "
-                    "%(missing)s.",
-                    policy=self.name,
-                    missing="; ".join(missing),
-                )
-            )
+        return missing
 
     # === BUSINESS METHODS === #
 

@@ -12,12 +12,23 @@ CONTENT_TYPE = "content-type"
 CODE_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
 
 
+def is_json(headers):
+    """Return whether a message says that it is JSON; all else is a file.
+
+    :param headers: mapping of the request's headers, names in any case
+    """
+    content_type = next(
+        (value for name, value in headers.items() if name.lower() == CONTENT_TYPE), ""
+    )
+    return "json" in content_type.lower()
+
+
 class FinanceConnector(models.Model):
     """One connected system in one company and environment."""
 
     _name = "finance.connector"
     _description = "Finance Connector"
-    _inherit = ["finance.reviewed", "mail.activity.mixin"]
+    _inherit = ["finance.remembered", "finance.reviewed", "mail.activity.mixin"]
     _order = "name, id"
     _check_company_auto = True
     _state_in_force = "live"
@@ -191,20 +202,6 @@ class FinanceConnector(models.Model):
             except ContractError as error:
                 raise ValidationError(error.describe()) from error
 
-    # === CRUD === #
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        connectors = super().create(vals_list)
-        self.env.registry.clear_cache()
-        return connectors
-
-    def write(self, vals):
-        result = super().write(vals)
-        # Routing and inbound look-ups read connectors from a cache.
-        self.env.registry.clear_cache()
-        return result
-
     # === ACTIONS === #
 
     def action_suspend(self):
@@ -246,11 +243,7 @@ class FinanceConnector(models.Model):
         :param headers: mapping of the request's headers, names in any case
         """
         self.ensure_one()
-        content_type = next(
-            (value for name, value in headers.items() if name.lower() == CONTENT_TYPE),
-            "",
-        )
-        if self.file_adapter and "json" not in content_type.lower():
+        if self.file_adapter and not is_json(headers):
             return ADAPTERS[self.file_adapter], self.file_adapter_options or {}
         return ADAPTERS[self.adapter], self.adapter_options or {}
 

@@ -3,6 +3,7 @@ from . import finance_exception_kind
 from . import finance_exception
 from . import finance_exception_desk
 from . import finance_exception_story
+from . import finance_watched
 from . import finance_link
 from . import finance_exception_link
 from . import finance_bulk_action

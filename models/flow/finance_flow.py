@@ -5,6 +5,7 @@ from odoo.tools import is_html_empty
 from ...contracts import ContractError, check_filter, compile_filter
 from .. import constants
 from ..access import create_guarded, refuse_fields, require_group
+from ..windows import list_of, window_of
 from . import words
 
 GUARDED = {"is_template": False, "advance_at": False}
@@ -197,15 +198,12 @@ class FinanceFlow(models.Model):
             }
         )
         flow.sudo().template_id = self
-        return flow._action_form()
+        return window_of(flow)
 
     def action_open_processes(self):
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_process_action"
-        )
-        return {**action, "domain": [("flow_id", "=", self.id)], "context": {}}
+        return list_of(self.env, "finance_process_action", [("flow_id", "=", self.id)])
 
     # === BUSINESS METHODS === #
 
@@ -230,12 +228,8 @@ class FinanceFlow(models.Model):
                 )
             )
 
-    def _check_ready(self):
-        """Refuse to go live without what somebody needs when it fails.
-
-        :raise UserError: listing everything that is missing
-        """
-        self.ensure_one()
+    def _missing(self):
+        """Return what it needs to go live: what somebody needs when it fails, too."""
         missing = []
         if not self.user_id:
             missing.append(self.env._("an owner"))
@@ -249,14 +243,7 @@ class FinanceFlow(models.Model):
             missing.append(self.env._("a threshold: the most open exceptions"))
         if not self.step_ids:
             missing.append(self.env._("at least one step"))
-        if missing:
-            raise UserError(
-                self.env._(
-                    "“%(name)s” can't go live yet. It still needs: %(missing)s.",
-                    name=self.name,
-                    missing="; ".join(missing),
-                )
-            )
+        return missing
 
     def _start_condition(self):
         """Return the compiled condition of the start, None without one.

@@ -6,6 +6,7 @@ from odoo.fields import Domain
 
 from .. import clock
 from ..access import create_guarded, refuse_fields
+from ..windows import window_of
 from .errors import mapping_key
 from .finance_mapping_domain import TARGETS
 
@@ -39,7 +40,7 @@ class FinanceMapping(models.Model):
 
     _name = "finance.mapping"
     _description = "Finance Mapping"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.remembered", "mail.thread", "mail.activity.mixin"]
     _order = "domain_id, code, valid_from desc, version desc, id desc"
     _rec_names_search = ["code"]
     _check_company_auto = True
@@ -283,9 +284,7 @@ class FinanceMapping(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        mappings = super().create(create_guarded(self.env, vals_list, GUARDED))
-        self.env.registry.clear_cache()
-        return mappings
+        return super().create(create_guarded(self.env, vals_list, GUARDED))
 
     def write(self, vals):
         refuse_fields(self.env, vals, GUARDED.keys())
@@ -299,9 +298,7 @@ class FinanceMapping(models.Model):
                             mapping.display_name,
                         )
                     )
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_draft(self):
@@ -332,17 +329,9 @@ class FinanceMapping(models.Model):
         record = self._record()
         if not record:
             raise UserError(self.env._("Nothing is chosen yet."))
-        return self._action_form(record)
+        return window_of(record)
 
     # === BUSINESS METHODS === #
-
-    def _action_form(self, record):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
 
     def _record(self):
         """Return what the code stands for; empty if nothing is chosen or it is gone."""

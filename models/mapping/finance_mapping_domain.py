@@ -25,6 +25,7 @@ class FinanceMappingDomain(models.Model):
 
     _name = "finance.mapping.domain"
     _description = "Finance Mapping Domain"
+    _inherit = ["finance.remembered"]
     _order = "sequence, id"
     _rec_name = "title"
     _rec_names_search = ["name", "title"]
@@ -113,13 +114,6 @@ class FinanceMappingDomain(models.Model):
         for domain in self:
             domain.mapping_count = mapped.get(domain, 0)
             domain.unmapped_count = unmapped.get(domain, 0)
-
-    # === CRUD === #
-
-    def write(self, vals):
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
 
     # === ACTIONS === #
 

@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 
 from .. import clock, constants
 from ..access import expect_state, require_group
+from ..windows import list_of, window_of
 
 
 class FinanceMapping(models.Model):
@@ -95,18 +96,17 @@ class FinanceMapping(models.Model):
                     "previous_id": newest.id,
                 }
             )
-        return self._action_form(version)
+        return window_of(version)
 
     def action_open_versions(self):
         """Show all versions of the code."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_mapping_action"
+        return list_of(
+            self.env,
+            "finance_mapping_action",
+            [("id", "in", self.sudo()._versions().ids)],
         )
-        action["domain"] = [("id", "in", self.sudo()._versions().ids)]
-        action["context"] = {}
-        return action
 
     # === BUSINESS METHODS === #
 

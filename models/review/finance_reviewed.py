@@ -106,13 +106,29 @@ class FinanceReviewed(models.AbstractModel):
         self.sudo().write({"state": "retired"})
         return True
 
-    # === HOOKS === #
+    # === BUSINESS METHODS === #
 
     def _check_ready(self):
         """Refuse what can't work.
 
         :raise UserError: naming everything that is missing
         """
+        self.ensure_one()
+        missing = self._missing()
+        if missing:
+            raise UserError(
+                self.env._(
+                    "“%(name)s” is not ready yet. It still needs: %(missing)s.",
+                    name=self.display_name,
+                    missing="; ".join(missing),
+                )
+            )
+
+    # === HOOKS === #
+
+    def _missing(self):
+        """Return what it still needs before it can be put in force, in words."""
+        return []
 
     def _check_second_person(self, retry):
         """Refuse to put in force what one made, changed or submitted.

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from .. import constants
 from ..access import create_guarded, refuse_fields, require_group
+from ..windows import window_of
 
 GUARDED = {"version": 1, "previous_id": False, "changed_by_ids": False}
 
@@ -59,7 +60,7 @@ class FinanceVersioned(models.AbstractModel):
         if not draft:
             draft = self.sudo().copy()
             draft.write({"version": self.version + 1, "previous_id": self.id})
-        return draft._action_form()
+        return window_of(draft)
 
     # === HOOKS === #
 
@@ -95,11 +96,3 @@ class FinanceVersioned(models.AbstractModel):
         new = self.sudo().filtered(lambda r: self.env.user not in r.changed_by_ids)
         if new:
             new.write({"changed_by_ids": [Command.link(self.env.uid)]})
-
-    def _action_form(self):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": self.id,
-            "views": [(False, "form")],
-        }
