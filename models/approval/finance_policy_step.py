@@ -62,8 +62,9 @@ class FinancePolicyStep(models.Model):
                 )
 
     def _note_change(self):
-        super()._note_change()
+        result = super()._note_change()
         self.env.registry.clear_cache()
+        return result
 
     def _people(self, company):
         """Return the users who may take the step: approvers all of them."""

@@ -24,7 +24,6 @@ class FinanceVersioned(models.AbstractModel):
     version = fields.Integer(default=1, readonly=True, copy=False)
     changed_by_ids = fields.Many2many(
         "res.users",
-        string="Changed By",
         readonly=True,
         copy=False,
         help="Who made or changed this version. None of them can put it in force.",
