@@ -7,6 +7,7 @@ from ...contracts import ContractError, validate
 from ...providers import ADAPTERS
 from .. import constants
 from ..access import require_group
+from ..windows import list_of
 
 CONTENT_TYPE = "content-type"
 CODE_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
@@ -218,16 +219,16 @@ class FinanceConnector(models.Model):
     def action_open_exceptions(self):
         self.ensure_one()
         return self._action_related(
-            "finance_hub.finance_exception_action", {"search_default_open": 1}
+            "finance_exception_action", {"search_default_open": 1}
         )
 
     def action_open_messages(self):
         self.ensure_one()
-        return self._action_related("finance_hub.finance_message_action", {})
+        return self._action_related("finance_message_action")
 
     def action_open_deliveries(self):
         self.ensure_one()
-        return self._action_related("finance_hub.finance_delivery_action", {})
+        return self._action_related("finance_delivery_action")
 
     # === BUSINESS METHODS === #
 
@@ -249,12 +250,10 @@ class FinanceConnector(models.Model):
             (adapter for adapter in known if adapter and adapter.max_bytes), None
         )
 
-    def _action_related(self, xmlid, context):
+    def _action_related(self, xmlid, context=None):
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(xmlid)
-        action["domain"] = [("connector_id", "=", self.id)]
-        action["context"] = context
-        return action
+        domain = [("connector_id", "=", self.id)]
+        return list_of(self.env, xmlid, domain, context=context)
 
     def _has_inbound_credential(self):
         inbound = self.credential_ids.filtered(lambda c: c.direction == "inbound")

@@ -79,7 +79,7 @@ class FinanceConnector(models.Model):
     def action_open_refusals(self):
         self.ensure_one()
         return self._action_related(
-            "finance_hub.finance_refusal_action", {"search_default_today": 1}
+            "finance_refusal_action", {"search_default_today": 1}
         )
 
     # === BUSINESS METHODS === #
