@@ -45,10 +45,15 @@ class FinancePolicy(models.Model):
     _inherit = ["finance.remembered", "finance.versioned"]
     _order = "company_id, name, version desc, id"
     _check_company_auto = True
+    _state_in_force = "active"
     # Without it less is stopped, which is a decision like putting it in force.
     _retired_by = constants.GROUP_APPROVER
     _retired_from = ("active",)
 
+    state = fields.Selection(
+        selection_add=[("in_review",), ("active", "Active"), ("retired",)],
+        ondelete={"active": "set default"},
+    )
     name = fields.Char(
         string="Policy",
         required=True,

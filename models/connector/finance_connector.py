@@ -57,13 +57,13 @@ class FinanceConnector(models.Model):
         tracking=True,
     )
     state = fields.Selection(
-        [
-            ("draft", "Draft"),
-            ("in_review", "In Review"),
+        selection_add=[
+            ("in_review",),
             ("live", "Live"),
             ("suspended", "Suspended"),
-            ("retired", "Retired"),
+            ("retired",),
         ],
+        ondelete={"live": "set default", "suspended": "set default"},
     )
     user_id = fields.Many2one(
         "res.users",

@@ -42,12 +42,12 @@ class FinanceFlow(models.Model):
         "res.company", index=True, default=lambda self: self.env.company
     )
     state = fields.Selection(
-        [
-            ("draft", "Draft"),
-            ("in_review", "In Review"),
+        selection_add=[
+            ("in_review",),
             ("live", "Live"),
-            ("retired", "Retired"),
+            ("retired",),
         ],
+        ondelete={"live": "set default"},
     )
     user_id = fields.Many2one(
         "res.users",

@@ -15,23 +15,25 @@ GUARDED = {
 
 
 class FinanceReviewed(models.AbstractModel):
-    """Configuration that one person prepares and another puts in force."""
+    """Configuration that one person prepares and another puts in force.
+
+    A model that inherits it adds the state in which it counts, by its own word.
+    """
 
     _name = "finance.reviewed"
     _description = "Reviewed Finance Configuration"
     _inherit = ["mail.thread"]
 
-    # The state in which it counts: a model may have its own word for it.
-    _state_in_force = "active"
+    # The state in which it counts.
+    _state_in_force = None
     # Who takes it out of force for good, and from which states.
     _retired_by = constants.GROUP_ADMINISTRATOR
-    _retired_from = ("draft", "in_review", "active")
+    _retired_from = ()
 
     state = fields.Selection(
         [
             ("draft", "Draft"),
             ("in_review", "In Review"),
-            ("active", "Active"),
             ("retired", "Retired"),
         ],
         required=True,
