@@ -88,10 +88,12 @@ class Claim:
 
     :ivar again_in: seconds until it is worth asking again although nothing came,
         ``None`` when nobody knows.
+    :ivar more: whether more may wait than what came.
     """
 
     parcels: Sequence[Parcel] = ()
     again_in: float | None = None
+    more: bool = True
 
 
 class _Lane:
@@ -259,7 +261,7 @@ class Engine:
         """Decide when to claim again, unless a worker asked for it meanwhile."""
         if self._claim_at is not None:
             return
-        if claim.parcels:
+        if claim.parcels and claim.more:
             self._claim_at = 0.0
         elif claim.again_in is not None and claim.again_in <= const.IDLE_WAIT:
             self._claim_at = time.monotonic() + claim.again_in
