@@ -135,8 +135,8 @@ class Engine:
         destination keeps the run waiting for its answer, which the others go on in.
     :param networks: private networks that may be reached, see
         :func:`~.addresses.parse_networks`.
-    :param threads: call ``claim`` and ``record`` in a thread beside the event loop;
-        when false they run in the loop's own thread.
+    :param threads: call ``claim`` and ``record`` in a thread beside the event loop
+        while messages are on their way; when false always in the loop's own thread.
     :param now: the present time, Unix seconds, for the gates.
     """
 
@@ -291,7 +291,8 @@ class Engine:
                 self._lanes.pop(lane.key, None)
 
     async def _call(self, executor, function, argument):
-        if executor is None:
+        # With nothing on its way there is nothing to go on with meanwhile.
+        if executor is None or not self._workers:
             return function(argument)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(executor, function, argument)
