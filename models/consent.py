@@ -56,7 +56,7 @@ class Subject(NamedTuple):
     """What a policy is compared with.
 
     :ivar key: of the answer, such as the id of the record
-    :ivar kind: a key of ``control.finance_policy.KINDS``
+    :ivar kind: a key of ``approval.finance_policy.KINDS``
     :ivar amount: positive, in the currency of the company
     :ivar partners: recordset of counterparties, commercial entities among them
     :ivar connector_ids: set of ids of the systems that know it

@@ -52,7 +52,7 @@ class FlowCommon(FinanceHubCommon):
                 **values,
             }
         )
-        flow.write({"state": state, "live_since": day(2020, 1, 1)})
+        flow.write({"state": state, "approved_at": day(2020, 1, 1)})
         return flow
 
     def advance(self):
@@ -119,9 +119,19 @@ class TestFlowSetup(FlowCommon):
         with self.assertRaises(UserError):
             flow.state = "draft"
         newer = flow.browse(flow.action_new_version()["res_id"])
+        self.assertEqual(flow.action_new_version()["res_id"], newer.id)
+        self.assertEqual((newer.version, newer.previous_id), (2, flow))
+        # Who changed a step before others did can't approve it either.
+        both = self.approver.copy({"login": "changed-and-approves"})
+        both.group_ids += self.env.ref("finance_hub.group_administrator")
+        newer.with_user(both).step_ids[0].service_hours = 5
+        newer.step_ids[0].service_hours = 6
         newer.action_request_review()
+        with self.assertRaisesRegex(UserError, "somebody else"):
+            newer.with_user(both).action_approve()
         newer.with_user(self.approver).action_approve()
         self.assertEqual((newer.state, flow.state), ("live", "retired"))
+        self.assertEqual(newer.changed_by_ids, self.administrator | both)
         self.end_transaction()
         entries = self.env["finance.audit.entry"].search(
             [("action", "in", ("flow.approve", "flow.request_review"))]
@@ -144,6 +154,8 @@ class TestFlowSetup(FlowCommon):
                 self.assertTrue(flow.step_ids.filtered("service_hours"))
                 with self.assertRaises(UserError):
                     template.with_user(self.administrator).name = "Mine"
+                with self.assertRaises(UserError):
+                    template.with_user(self.administrator).step_ids[0].name = "Mine"
                 with self.assertRaises(UserError):
                     template.with_user(self.administrator).action_request_review()
         self.make_invoice()

@@ -5,8 +5,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 
 from ..models import clock
-from ..models.control.finance_hold import RecordHeld
-from ..models.control.finance_policed import ConsentMissing
+from ..models.approval.finance_policed import ConsentMissing
+from ..models.hold.finance_hold import RecordHeld
 from .test_posting_request import PostingCommon
 
 

@@ -4,6 +4,7 @@ from odoo.exceptions import UserError
 from .. import clock, constants
 from ..access import require_group
 from ..insight.glance import hour_of
+from ..windows import list_of
 from . import words
 
 RUNNING = ("running", "stopped")
@@ -20,7 +21,7 @@ class FinanceProcess(models.Model):
 
     _name = "finance.process"
     _description = "Finance Process"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.about", "mail.activity.mixin"]
     _order = "id desc"
 
     name = fields.Char(string="What It Is About", required=True, readonly=True)
@@ -143,14 +144,6 @@ class FinanceProcess(models.Model):
     def _unlink_never(self):
         raise UserError(self.env._("Processes are kept; cancel them instead."))
 
-    def _mail_get_operation_for_mail_message_operation(self, message_operation):
-        """Let those comment who work here, see finance.exception."""
-        if message_operation == "create" and any(
-            self.env.user.has_group(group) for group in constants.GROUPS_WORKING
-        ):
-            return dict.fromkeys(self, "read")
-        return super()._mail_get_operation_for_mail_message_operation(message_operation)
-
     # === ACTIONS === #
 
     def action_look(self):
@@ -185,42 +178,17 @@ class FinanceProcess(models.Model):
             "context": {"default_process_ids": self.ids},
         }
 
-    def action_open_record(self):
-        """Open the document or payment."""
-        self.ensure_one()
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
-
     def action_open_transaction(self):
         """Open the transactions of the case."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_transaction_action"
-        )
-        domain = [("id", "in", self._transactions().ids)]
-        return {**action, "domain": domain, "context": {}}
-
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.name
+        return list_of(
+            self.env,
+            "finance_transaction_action",
+            [("id", "in", self._transactions().ids)],
         )
 
     # === WHAT IT IS ABOUT === #
-
-    def _record(self):
-        """Return what the process is about, an empty recordset if it is gone."""
-        self.ensure_one()
-        if self.res_model not in self.env:
-            return self.browse()
-        return self.env[self.res_model].browse(self.res_id).exists()
 
     def _document(self):
         """Return the document or payment: what can be held and posted."""
@@ -339,18 +307,7 @@ class FinanceProcess(models.Model):
 
     def _open_exceptions(self, *codes):
         """Return the open exceptions about the processes."""
-        return (
-            self.env["finance.exception"]
-            .sudo()
-            .search(
-                [
-                    ("code", "in", codes),
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", self.ids),
-                    ("is_open", "=", True),
-                ]
-            )
-        )
+        return self.env["finance.exception"].sudo()._about(self, *codes)
 
     def _report(self, code, fingerprint, summary, cause, team=None):
         """Open an exception about the process, for the team of its flow.

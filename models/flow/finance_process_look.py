@@ -4,7 +4,7 @@ from odoo import models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .. import clock
-from ..control.finance_hold import RecordHeld
+from ..hold.finance_hold import RecordHeld
 from . import words
 
 

@@ -136,4 +136,4 @@ class FinanceConnector(models.Model):
     def action_open_endpoints(self):
         """Open the endpoints of the connector."""
         self.ensure_one()
-        return self._action_related("finance_hub.finance_endpoint_action", {})
+        return self._action_related("finance_endpoint_action")

@@ -1,8 +1,6 @@
 from odoo import models
 
-from .. import constants
-from .errors import CommandError, CommandIgnored, CommandWaits
-from .subjects import document_key, find_subject
+from .errors import CommandError, CommandIgnored
 
 
 class FinanceHandlerApprovalOutcome(models.AbstractModel):
@@ -47,19 +45,7 @@ class FinanceHandlerApprovalOutcome(models.AbstractModel):
 
     def _find(self, command, content):
         """Return the request that is decided on."""
-        record = find_subject(
-            self.env, command.company_id, content.subject
-        ) or command._linked_subject(content.subject)
-        if not record:
-            raise CommandWaits(
-                "D-ORPHAN",
-                self.env._(
-                    "Nothing is known as “%s”. The decision waits for it.",
-                    content.subject,
-                ),
-                key=document_key(content.subject),
-                grace=constants.ORPHAN_GRACE,
-            )
+        record = self._subject_of(command, content)
         approvals = self.env["finance.approval"]
         if record._name == approvals._name:
             approval = record.filtered(lambda a: a.state == "requested")

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from .. import clock
 from ..capture.memory import memory_of
+from ..hold.finance_hold import STOPPING
 from ..ledger.subjects import subject_of
 from ..mapping.account_move import NEW_BUSINESS
-from .finance_hold import STOPPING
 
 # Planning takes PostgreSQL four times as long as finding nothing does; so this is a
 # function, whose plan each connection keeps. It reads only tables of the hub, and the

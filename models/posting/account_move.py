@@ -2,7 +2,7 @@ from odoo import models
 from odoo.exceptions import AccessError, UserError
 
 from ..consent import Subject, checked
-from . import posting
+from . import looking
 
 SALES = ("out_invoice", "out_receipt")
 KIND_OF = {
@@ -48,7 +48,7 @@ class AccountMove(models.Model):
 
     def init(self):
         result = super().init()
-        posting.install(self.env.cr)
+        looking.install(self.env.cr)
         return result
 
     # === CRUD === #
@@ -71,7 +71,7 @@ class AccountMove(models.Model):
         """
         if not self:
             return
-        found = posting.look(self)
+        found = looking.look(self)
         if found.blocked:
             self._finance_check_blocked()
         if found.held:

@@ -5,6 +5,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..consent import is_covered, unchecked
+from ..windows import window_of
 
 
 class ConsentMissing(UserError):
@@ -308,9 +309,4 @@ class FinancePoliced(models.AbstractModel):
         approval = self.env["finance.approval"].search(
             [("res_model", "=", self._name), ("res_id", "=", self.id)], limit=1
         )
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "finance.approval",
-            "res_id": approval.id,
-            "views": [(False, "form")],
-        }
+        return window_of(approval)

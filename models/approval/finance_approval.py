@@ -335,13 +335,9 @@ class FinanceApproval(models.Model):
                 }
             )
             approval._end_steps()
-            self.env["finance.exception"].sudo().search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "=", approval.id),
-                    ("is_open", "=", True),
-                ]
-            )._resolve(self.env._("Decided: %s", reason or decision))
+            self.env["finance.exception"].sudo()._about(approval)._resolve(
+                self.env._("Decided: %s", reason or decision)
+            )
             record = approval._record()
             if quiet or not record:
                 continue
