@@ -417,6 +417,66 @@ class TestFlows(FlowCommon):
         )
         self.assertEqual(entry.reason, "Entered twice")
 
+    def test_posted_once_more(self):
+        """What runs goes on; what has ended is followed; what was read is read."""
+        flow = self.make_flow(
+            {"kind": "task"},
+            {"wait_event": "finance.invoice.paid"},
+            {"wait_for": "command", "wait_command": "payment.captured"},
+        )
+        invoice = self.make_invoice()
+        self.advance()
+        first = self.process_of(flow)
+
+        def post_again(hours):
+            self.later(hours=hours)
+            invoice.button_draft()
+            self.end_transaction()
+            invoice.action_post()
+            self.advance()
+            self.end_transaction()
+            # All that was ever recorded, once more.
+            self.env["finance.flow.cursor"].search([("kind", "=", "event")]).write(
+                {"position": 0, "proposed": False, "horizon": False}
+            )
+            self.advance()
+            return self.process_of(flow).sorted("run")
+
+        def notes(process):
+            return len(
+                process.message_ids.filtered(lambda m: "once more" in (m.body or ""))
+            )
+
+        self.assertEqual(post_again(1), first)
+        self.assertEqual((first.state, notes(first)), ("running", 1))
+        first.step_id.with_user(self.operator).action_done()
+        self.send("payment.captured", self.captured(invoice.name), "m1")
+        self.advance()
+        self.assertEqual(first.state, "done")
+        # Back in draft and posted: another run, in which it has to be paid anew.
+        _first, second = post_again(2)
+        self.assertEqual((second.previous_id, first.next_ids), (first, second))
+        self.assertEqual((second.run, second.state), (2, "running"))
+        self.assertEqual((first.state, notes(first)), ("done", 1))
+        first._compare()
+        self.assertFalse(first.is_diverging)
+        second.step_id.with_user(self.operator).action_done()
+        self.assertEqual(invoice.payment_state, "paid")
+        self.advance()
+        self.assertEqual(second.state, "done")
+        third = post_again(3)[2:]
+        third.with_user(self.operator)._cancel("No more calls")
+        self.assertEqual(len(post_again(4)), 4)
+        by_person = self.make_flow(
+            {"kind": "task"}, start_kind="person", start_event=False
+        )
+        starting = self.processes.with_user(self.operator)
+        begun = starting._begin_by_person(by_person, invoice)
+        self.assertEqual(starting._begin_by_person(by_person, invoice), begun)
+        begun.step_id.with_user(self.operator).action_done()
+        again = starting._begin_by_person(by_person, invoice)
+        self.assertEqual(again.previous_id, begun)
+
     def test_what_collects_goes_on_later(self):
         """cap 73: the latency class decides."""
         flow = self.make_flow({"kind": "notify"}, latency="micro_batch")

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ...contracts import ADVERSE
 from .. import clock, constants
 from ..access import require_group
 from ..insight.glance import hour_of
@@ -46,6 +47,21 @@ class FinanceProcess(models.Model):
         string="Diverges", readonly=True, help="It and the books disagree."
     )
     key = fields.Char(required=True, readonly=True)
+    run = fields.Integer(
+        default=1,
+        required=True,
+        readonly=True,
+        aggregator=False,
+        help="Which run of the flow for the same thing this is.",
+    )
+    previous_id = fields.Many2one(
+        "finance.process",
+        string="Follows",
+        readonly=True,
+        index="btree_not_null",
+        help="The run before, which had ended when this one was started.",
+    )
+    next_ids = fields.One2many("finance.process", "previous_id", "Followed By")
     res_model = fields.Char(string="Model", readonly=True, required=True)
     res_id = fields.Many2oneReference(
         string="Record", model_field="res_model", readonly=True, required=True
@@ -66,6 +82,10 @@ class FinanceProcess(models.Model):
         readonly=True,
         ondelete="set null",
         index="btree_not_null",
+    )
+    # Not a link: events are purged, and what was read once is not to count again.
+    told_event_id = fields.Integer(
+        string="Last Event Told", readonly=True, aggregator=False
     )
     start_user_id = fields.Many2one("res.users", string="Started By", readonly=True)
     started_at = fields.Datetime(required=True, readonly=True)
@@ -91,8 +111,8 @@ class FinanceProcess(models.Model):
     )
     runbook = fields.Html(related="flow_id.runbook")
 
-    # One process of a flow for one thing, however often it is told of.
-    _key_unique = models.UniqueIndex("(flow_id, key)")
+    # One run of a flow for one thing at a time, however often it is told of.
+    _key_unique = models.UniqueIndex("(flow_id, key, run)")
     _record_idx = models.Index("(res_model, res_id)")
     _correlation_idx = models.Index("(correlation_id)")
     _woken_idx = models.Index("(flow_id, id) WHERE woken")
@@ -257,6 +277,21 @@ class FinanceProcess(models.Model):
                 [*way, ("company_id", "=", self.company_id.id)]
             )
         return transactions
+
+    def _of_this_run(self, transactions):
+        """Return the payments whose money counts for this run.
+
+        For a later run these are what was neither taken back nor given back in full.
+        """
+        if not self.previous_id:
+            return transactions
+        return transactions.filtered(
+            lambda t: (
+                t.captured_amount
+                and t.refund != "full"
+                and not any((axis, t[axis]) in ADVERSE for axis, _status in ADVERSE)
+            )
+        )
 
     # === GOING ON === #
 
