@@ -277,6 +277,39 @@ class TestFlows(FlowCommon):
         self.assertEqual((payment.state, process.state), ("in_process", "done"))
         self.assertEqual(newest.decided_by_id, self.approver)
 
+    def test_another_system_decides_on_a_step(self):
+        """It names the document and the step of the flow."""
+        flow = self.make_flow({"kind": "approval", "name": "Legal"})
+        other = self.make_flow({"kind": "approval", "name": "Tax"})
+        invoice = self.make_invoice()
+        self.advance()
+        process, untouched = self.process_of(flow), self.process_of(other)
+        approval = process.step_id.approval_id
+
+        def decide(message_id, **values):
+            data = {
+                "subject": f"invoice/{invoice.id}",
+                "version": approval.version,
+                "decision": "approved",
+                "approver": "legal@example.com",
+                "decided_at": "2026-02-10T08:15:00Z",
+                **values,
+            }
+            self.send("approval.outcome", data, message_id)
+            return self.env["finance.command"].search([], order="id desc", limit=1)
+
+        unclear = decide("m1")
+        self.assertEqual((unclear.state, unclear.error_code), ("failed", "D-SCHEMA"))
+        self.assertIn(invoice.name, unclear.error)
+        self.assertEqual(decide("m2", step="Legal").state, "applied")
+        self.advance()
+        self.assertEqual((process.state, untouched.state), ("done", "running"))
+        newest = untouched.step_id.approval_id
+        by_subject = decide("m3", subject=newest.subject, version=newest.version)
+        self.assertEqual(by_subject.state, "applied", by_subject.error)
+        self.advance()
+        self.assertEqual(untouched.state, "done")
+
     def test_late_warned_escalated_and_solved(self):
         """cap 61: before the breach the team is warned, then an exception is opened."""
         flow = self.make_flow(

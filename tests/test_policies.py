@@ -594,6 +594,84 @@ class TestPolicies(PostingCommon):
         self.process()
         self.assertEqual(held.state, "posted")
 
+    def test_another_system_names_the_step(self):
+        """One of several steps, at once or one after the other, in any order."""
+        legal, tax, boss = "legal@example.com", "tax@example.com", "boss@example.com"
+        self.policy(
+            self.step(self.controller, 10, name="Legal", external_allowed=True),
+            self.step(self.treasurer, 10, name="Tax", external_allowed=True),
+            self.step(self.deputy, 10, name="Here"),
+            self.step(self.controller, 20, name="Board", external_allowed=True),
+            on_vendor_bill=True,
+        )
+        bill = self.made_by_clerk(move_type="in_invoice")
+        bill.action_post()
+        approval = self.asked(bill)
+        workflow = self.make_connector("workflow")
+        numbers = iter(range(99))
+
+        def outcome(approver, step=None, decision="approved", subject=None):
+            message_id = f"out{next(numbers)}"
+            data = {
+                "subject": subject or approval.subject,
+                "version": approval.version,
+                "decision": decision,
+                "approver": approver,
+                "decided_at": "2026-02-10T08:15:00Z",
+                **({"step": step} if step else {}),
+            }
+            body = self.cloud_event(data, message_id, type="approval.outcome.v1")
+            _outcome, message = self.receive(workflow, body, message_id)
+            self.process()
+            return message.command_ids
+
+        def states():
+            return dict(approval.step_ids.mapped(lambda s: (s.planned_name, s.state)))
+
+        steps = {
+            step["name"]: step for step in self.events_of(approval)[0].data["steps"]
+        }
+        self.assertEqual(
+            {name: (s["turn"], s["external"]) for name, s in steps.items()},
+            {
+                "Legal": (10, True),
+                "Tax": (10, True),
+                "Here": (10, False),
+                "Board": (20, True),
+            },
+        )
+        unknown = outcome(tax, "Taxes")
+        self.assertEqual((unknown.state, unknown.error_code), ("failed", "D-SCHEMA"))
+        for name in ("Legal", "Tax", "Here"):
+            self.assertIn(f"“{name}”", unknown.error)
+        self.assertNotIn("Board", unknown.error)
+        here = outcome(tax, "Here")
+        self.assertEqual((here.state, here.error_code), ("failed", "C-SOD"))
+        self.assertIn("decided here only", here.error)
+        early = outcome(boss, "Board")
+        self.assertEqual((early.state, early.error_code), ("waiting", "D-ORPHAN"))
+        # The second of those asked at once, before the first; the case is no matter.
+        self.assertEqual(outcome(tax, "TAX").state, "applied")
+        self.assertEqual(
+            states(),
+            {
+                "Legal": "to_decide",
+                "Tax": "approved",
+                "Here": "to_decide",
+                "Board": "waiting",
+            },
+        )
+        again = outcome("other@example.com", "Tax")
+        self.assertEqual((again.state, again.error_code), ("ignored", "D-STALE"))
+        self.assertIn(tax, again.error)
+        by_id = outcome(legal, steps["Legal"]["id"], subject=f"approval/{approval.id}")
+        self.assertEqual(by_id.state, "applied", by_id.error)
+        self.decide(approval, user=self.deputy)
+        self.process()
+        self.assertEqual((early.state, approval.state), ("applied", "approved"))
+        self.assertEqual(approval.decided_by, boss)
+        self.assertEqual(bill.state, "posted")
+
     # === LIFE OF A POLICY === #
 
     def test_second_person_puts_it_in_force(self):
