@@ -23,7 +23,8 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
     def _handle(self, command, content):
         """See finance.handler; ``content`` is contracts.PaymentCaptured.
 
-        :raise CommandError: B-UNMATCHED, B-AMBIGUOUS, D-UNMAPPED, B-PERIOD-LOCKED
+        :raise CommandError: B-UNMATCHED, B-AMBIGUOUS, D-UNMAPPED, B-PERIOD-LOCKED,
+            D-OWNERSHIP
         """
         booking = self.env["finance.booking"]
         currency = booking._currency(content.currency)
@@ -32,6 +33,7 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
             command.connector_id, content.provider_ref
         )
         self._refuse_twice(known, content, currency)
+        self._check_cash_application(command)
         registered = command._linked("account.payment") or booking._registered(
             command, content, currency
         )
