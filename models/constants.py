@@ -391,8 +391,9 @@ PULSE_PURGE_BATCH = 10_000
 # === DASHBOARD === #
 # Connectors shown, the unwell first.
 DASHBOARD_CONNECTORS = 60
-# The figure of a tile ends here, as “1,000+”: the list behind it counts on.
-DASHBOARD_COUNT_LIMIT = 1_000
+# The figure of a tile, or of a connector's open exceptions, ends here, as “1,000+”:
+# the list behind it counts on.
+OPEN_COUNT_LIMIT = 1_000
 # Exceptions that are shown themselves, so that the next one is one click away.
 DASHBOARD_URGENT = 10
 # The colour in which a severity is shown.

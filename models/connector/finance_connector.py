@@ -123,7 +123,6 @@ class FinanceConnector(models.Model):
         help="Payments that this system reports are registered in this journal.",
     )
     inbound_url = fields.Char(compute="_compute_inbound_url")
-    exception_count = fields.Integer(compute="_compute_counts")
     message_waiting_count = fields.Integer(compute="_compute_counts")
 
     _code_unique = models.Constraint(
@@ -147,18 +146,13 @@ class FinanceConnector(models.Model):
             )
 
     def _compute_counts(self):
-        def counts(model, domain):
-            groups = self.env[model]._read_group(
-                [("connector_id", "in", self.ids), *domain],
-                ["connector_id"],
-                ["__count"],
-            )
-            return {connector.id: count for connector, count in groups}
-
-        exceptions = counts("finance.exception", [("is_open", "=", True)])
-        messages = counts("finance.message", [("state", "=", "received")])
+        groups = self.env["finance.message"]._read_group(
+            [("connector_id", "in", self.ids), ("state", "=", "received")],
+            ["connector_id"],
+            ["__count"],
+        )
+        messages = {connector.id: count for connector, count in groups}
         for connector in self:
-            connector.exception_count = exceptions.get(connector.id, 0)
             connector.message_waiting_count = messages.get(connector.id, 0)
 
     # === CONSTRAINTS === #
