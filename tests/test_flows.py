@@ -499,7 +499,17 @@ class TestFlows(FlowCommon):
         self.assertEqual(second.state, "done")
         third = post_again(3)[2:]
         third.with_user(self.operator)._cancel("No more calls")
-        self.assertEqual(len(post_again(4)), 4)
+        # Money that was there counts; what was taken back before it began does not.
+        fourth = post_again(4)[3:]
+        transaction = fourth._transactions()
+        self.assertTrue(transaction)
+        self.assertEqual(fourth._of_this_run(transaction), transaction)
+        transaction._log(None, "execution", "returned", first.started_at)
+        self.assertFalse(fourth._of_this_run(transaction))
+        self.assertEqual(first._of_this_run(transaction), transaction)
+        after = fourth.started_at + timedelta(hours=1)
+        transaction._log(None, "settlement", "reversed", after)
+        self.assertEqual(fourth._of_this_run(transaction), transaction)
         by_person = self.make_flow(
             {"kind": "task"}, start_kind="person", start_event=False
         )

@@ -1,7 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ...contracts import ADVERSE
 from .. import clock, constants
 from ..access import require_group
 from ..insight.glance import hour_of
@@ -277,21 +276,6 @@ class FinanceProcess(models.Model):
                 [*way, ("company_id", "=", self.company_id.id)]
             )
         return transactions
-
-    def _of_this_run(self, transactions):
-        """Return the payments whose money counts for this run.
-
-        For a later run these are what was neither taken back nor given back in full.
-        """
-        if not self.previous_id:
-            return transactions
-        return transactions.filtered(
-            lambda t: (
-                t.captured_amount
-                and t.refund != "full"
-                and not any((axis, t[axis]) in ADVERSE for axis, _status in ADVERSE)
-            )
-        )
 
     # === GOING ON === #
 
