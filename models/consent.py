@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 _covered = ContextVar("finance_hub_covered", default=False)
 # {(model, id)} of the records that the method which posts them has looked at.
 _checked = ContextVar("finance_hub_checked", default=frozenset())
+# The records that assistants made inside and that wait for consent, None outside.
+_left = ContextVar("finance_hub_left", default=None)
 
 
 @contextmanager
@@ -42,6 +44,27 @@ def checked(records):
         yield
     finally:
         _checked.reset(token)
+
+
+@contextmanager
+def leaving_drafts():
+    """Have what lacks a consent asked for and left a draft, instead of refused.
+
+    For assistants that make and post in one go.
+
+    :return: a list that gets a recordset for each lot that was left
+    """
+    left = []
+    token = _left.set(left)
+    try:
+        yield left
+    finally:
+        _left.reset(token)
+
+
+def left_drafts():
+    """Return the list of :func:`leaving_drafts`, None outside of it."""
+    return _left.get()
 
 
 def unchecked(records):

@@ -407,6 +407,17 @@ class FinanceApproval(models.Model):
             "requested_by": self.requested_by or None,
             "requested_at": utc_text(clock.aware(self.requested_at)),
             "due_at": utc_text(clock.aware(self.due_at)),
+            "steps": [
+                {
+                    "id": str(step.id),
+                    "name": step.planned_name or step.name,
+                    "turn": step.sequence,
+                    "who": step.who or None,
+                    "state": step.state,
+                    "external": step.external_allowed,
+                }
+                for step in self.step_ids
+            ],
         }
         if self.currency_id:
             data.update(

@@ -226,8 +226,11 @@ class FinancePoliced(models.AbstractModel):
             correlation_id=self.finance_correlation_id,
         )
 
-    def _finance_waiting_action(self, waiting):
-        """Return the message for whoever pressed Confirm on what needs consent."""
+    def _finance_waiting_action(self, waiting, then=None):
+        """Return the message for whoever pressed Confirm on what needs consent.
+
+        :param dict then: the action that follows, by default the same page anew
+        """
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -239,7 +242,7 @@ class FinancePoliced(models.AbstractModel):
                     "itself once they have consented.",
                     records=", ".join(waiting.mapped("display_name")),
                 ),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+                "next": then or {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
 

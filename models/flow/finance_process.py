@@ -47,6 +47,21 @@ class FinanceProcess(models.Model):
         string="Diverges", readonly=True, help="It and the books disagree."
     )
     key = fields.Char(required=True, readonly=True)
+    run = fields.Integer(
+        default=1,
+        required=True,
+        readonly=True,
+        aggregator=False,
+        help="Which run of the flow for the same thing this is.",
+    )
+    previous_id = fields.Many2one(
+        "finance.process",
+        string="Follows",
+        readonly=True,
+        index="btree_not_null",
+        help="The run before, which had ended when this one was started.",
+    )
+    next_ids = fields.One2many("finance.process", "previous_id", "Followed By")
     res_model = fields.Char(string="Model", readonly=True, required=True)
     res_id = fields.Many2oneReference(
         string="Record", model_field="res_model", readonly=True, required=True
@@ -67,6 +82,10 @@ class FinanceProcess(models.Model):
         readonly=True,
         ondelete="set null",
         index="btree_not_null",
+    )
+    # Not a link: events are purged, and what was read once is not to count again.
+    told_event_id = fields.Integer(
+        string="Last Event Told", readonly=True, aggregator=False
     )
     start_user_id = fields.Many2one("res.users", string="Started By", readonly=True)
     started_at = fields.Datetime(required=True, readonly=True)
@@ -92,8 +111,8 @@ class FinanceProcess(models.Model):
     )
     runbook = fields.Html(related="flow_id.runbook")
 
-    # One process of a flow for one thing, however often it is told of.
-    _key_unique = models.UniqueIndex("(flow_id, key)")
+    # One run of a flow for one thing at a time, however often it is told of.
+    _key_unique = models.UniqueIndex("(flow_id, key, run)")
     _record_idx = models.Index("(res_model, res_id)")
     _correlation_idx = models.Index("(correlation_id)")
     _woken_idx = models.Index("(flow_id, id) WHERE woken")

@@ -178,6 +178,8 @@ class FinanceProcessStep(models.Model):
             due_at=self.due_at or None,
             correlation_id=process.correlation_id,
         )
+        # Other systems name the consent as the flow does.
+        self.approval_id.step_ids.planned_name = self.name
 
     def _begin_task(self):
         self._schedule(

@@ -113,6 +113,11 @@ class FinanceMessage(models.Model):
     )
     _correlation_idx = models.Index("(correlation_id)")
     _state_idx = models.Index("(state, id DESC)")
+    # See constants.TRANSMISSION_HEADER.
+    _transmission_idx = models.Index(
+        f"(connector_id, (headers->>'{constants.TRANSMISSION_HEADER}'))"
+        f" WHERE headers->>'{constants.TRANSMISSION_HEADER}' IS NOT NULL"
+    )
     # Whose content is still kept, for the purge.
     _body_idx = models.Index("(id) WHERE body IS NOT NULL AND state = 'processed'")
 

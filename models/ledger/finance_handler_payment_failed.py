@@ -20,7 +20,7 @@ class FinanceHandlerPaymentFailed(models.AbstractModel):
         """See finance.handler; ``content`` is contracts.PaymentFailed.
 
         :raise CommandWaits: D-ORPHAN for a return of what is not known to be captured
-        :raise CommandError: D-UNMAPPED, B-PERIOD-LOCKED
+        :raise CommandError: D-UNMAPPED, B-PERIOD-LOCKED, D-OWNERSHIP
         """
         if content.outcome in TAKEN_BACK:
             transaction = self._take_back(command, content)
@@ -41,6 +41,8 @@ class FinanceHandlerPaymentFailed(models.AbstractModel):
                 "D-STALE",
                 self.env._("%s was taken back already.", content.provider_ref),
             )
+        if not outgoing:
+            self._check_cash_application(command)
         moment = self._naive(content.failed_at)
         payment = transaction.payment_id
         invoices = payment.reconciled_invoice_ids or transaction.move_id
