@@ -300,13 +300,17 @@ class Bench:
         :param options: of ``Loader.load``
         :return: the moment of the start's commit, monotonic seconds
         """
+        self.fill(endpoints, count, **options)
+        return self.release(endpoints)
+
+    def fill(self, endpoints: Iterable[Endpoint], count: int, **options) -> None:
+        """Make deliveries that are due, and suspend their endpoints until a release."""
         ids = [endpoint.id for endpoint in endpoints]
         with self.loader() as loader:
             loader.suspend(ids)
             loader.load(self.model, count, ids, **options)
             loader.settle()
         self.sink.clear()
-        return self.release(endpoints)
 
     def release(self, endpoints: Iterable[Endpoint]) -> float:
         ids = [endpoint.id for endpoint in endpoints]
@@ -352,8 +356,11 @@ class Bench:
         if not self.hub.wait_until(quiet, timeout, 0.1):
             raise RuntimeError(f"The hub is not idle after {timeout} s.")
 
-    def bare(self, kind: str, path: str, count: int, *options: str) -> float:
-        """Messages per second of a bare program, see ``bare.py``."""
+    def bare(self, kind: str, path: str, count: int, *options: str) -> dict:
+        """Run a bare program, see ``bare.py``.
+
+        :return: ``rate`` in messages per second, ``cpu`` in seconds of its own
+        """
         body = self.settings.run / "bench-body.json"
         body.write_text(self.body)
         done = subprocess.run(
@@ -370,4 +377,4 @@ class Bench:
             capture_output=True,
             text=True,
         )
-        return json.loads(done.stdout)["rate"]
+        return json.loads(done.stdout)

@@ -37,6 +37,10 @@ class Sink:
         )
         self._background.wait_ready(lambda: http_ok(f"{self.url}/control/health"), 30)
 
+    @property
+    def pid(self) -> int:
+        return self._background.pid
+
     def stop(self) -> None:
         self._background.stop(timeout=5)
 

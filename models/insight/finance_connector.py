@@ -38,7 +38,7 @@ class FinanceConnector(models.Model):
     success_day = fields.Char(string="Success, 24 Hours", compute="_compute_health")
     pulse_chart = fields.Json(string="Last 24 Hours", compute="_compute_health")
     exception_count = fields.Integer(
-        string="Open Exceptions",
+        string="Exceptions to Solve",
         compute="_compute_open_exceptions",
         help="Counted up to a thousand.",
     )
