@@ -93,11 +93,15 @@ def main() -> None:
     source = messages(
         options.body.read_bytes(), options.count, prepared=not options.sign
     )
+    began = time.process_time()
     if options.kind == "aiohttp":
         seconds = asyncio.run(by_aiohttp(options.url, source, options.concurrency))
     else:
         seconds = by_requests(options.url, source)
-    json.dump({"rate": options.count / seconds, "seconds": seconds}, sys.stdout)
+    used = time.process_time() - began
+    json.dump(
+        {"rate": options.count / seconds, "seconds": seconds, "cpu": used}, sys.stdout
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from contextlib import closing
 from statistics import median
 
 import psycopg2
+from cpu import CpuTimes
 from harness import RUNS, Bench, Endpoint, Figure, figure
 
 from hubtools.settings import PG_SUPERUSER
@@ -46,15 +47,34 @@ def _measure_rates(bench: Bench) -> dict[str, Figure]:
     bench.throughput([endpoint], 1000)
     many = f"--concurrency={CONCURRENCY}"
     hub, prepared, signing, looped = [], [], [], []
+    cpu = CpuTimes(bench)
+    spent: dict[str, list[float]] = {}
     for _run in range(RUNS):
-        hub.append(bench.throughput([endpoint], count))
-        prepared.append(bench.bare("aiohttp", "/instant/bare", count, many))
-        signing.append(bench.bare("aiohttp", "/instant/bare", count, many, "--sign"))
-        looped.append(bench.bare("requests", "/instant/bare", loop))
+        bench.fill([endpoint], count)
+        before, started = cpu.read(), bench.release([endpoint])
+        hub.append(count / (bench.sink.last_arrival([endpoint], count) - started))
+        # What arrived last is to be recorded, too.
+        bench.idle()
+        for part, seconds in cpu.since(before).items():
+            spent.setdefault(part, []).append(seconds)
+        bench.forget([endpoint])
+        before = cpu.read()
+        done = bench.bare("aiohttp", "/instant/bare", count, many)
+        prepared.append(done["rate"])
+        spent.setdefault("bare_client", []).append(done["cpu"])
+        spent.setdefault("bare_receiver", []).append(cpu.since(before)["receiver"])
+        signing.append(
+            bench.bare("aiohttp", "/instant/bare", count, many, "--sign")["rate"]
+        )
+        looped.append(bench.bare("requests", "/instant/bare", loop)["rate"])
         print(
             f"  hub {hub[-1]:.0f}/s, aiohttp {prepared[-1]:.0f}/s, signing too "
             f"{signing[-1]:.0f}/s, requests {looped[-1]:.0f}/s"
         )
+    each = {
+        part: round(median(seconds) / count * 1e6) for part, seconds in spent.items()
+    }
+    print(f"  processor time of one delivery, in microseconds: {each}")
     signed = [ours / theirs for ours, theirs in zip(hub, signing, strict=True)]
     load = (
         f"{count} deliveries of different documents to one instant endpoint with "
@@ -71,6 +91,7 @@ def _measure_rates(bench: Bench) -> dict[str, Figure]:
             {
                 "reference_that_signs_while_sending": round(median(signing), 1),
                 "ratio_to_it": round(median(signed), 4),
+                "cpu_microseconds_of_one_delivery": each,
             },
         ),
         "delivery_vs_requests_loop": figure(

@@ -2,365 +2,56 @@
 
 import json
 import os
-import platform
-import statistics
 import subprocess
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 
+from figures import (
+    GOALS,
+    HERE,
+    RESULTS,
+    RUNS,
+    Figure,
+    figure,
+    machine,
+    milliseconds,
+    table,
+    write,
+)
 from load import Loader
+from other_side import PATIENCE, Endpoint, Probe, Sink
 
 from hubtools.databases import Databases
 from hubtools.mainjob import WAREHOUSE, Desk
 from hubtools.odoo import OdooRole
-from hubtools.process import LOCAL, Background, http_ok, require_port
 from hubtools.rpc import Rpc
 from hubtools.settings import BENCH_DATABASE, QUEUE_JOB_CHANNELS, Settings
 from hubtools.system import BENCH, Hub, system_receiver
 
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results" / "latest.json"
+__all__ = [
+    "BASE_DATABASE",
+    "GOALS",
+    "HERE",
+    "PATIENCE",
+    "RESULTS",
+    "RUNS",
+    "Bench",
+    "Endpoint",
+    "Figure",
+    "Probe",
+    "figure",
+    "machine",
+    "milliseconds",
+    "table",
+    "write",
+]
+
 #: A database like that of the benchmarks, before any load, to make copies of.
 BASE_DATABASE = f"{BENCH_DATABASE}_base"
 #: Jobs of references that may run at once.
 BENCH_JOBS = 4
-#: Pairs of measurements of each figure.
-RUNS = 3
-#: Seconds until a benchmark that makes no progress gives up.
-PATIENCE = 300
 
 
-# === FIGURES === #
-@dataclass(frozen=True)
-class Goal:
-    """What a ratio has to reach."""
-
-    bound: float
-    at_most: bool
-
-    def __str__(self) -> str:
-        return f"{'at most' if self.at_most else 'at least'} {self.bound:g}"
-
-    def met(self, ratio: float) -> bool:
-        return ratio <= self.bound if self.at_most else ratio >= self.bound
-
-
-def at_most(bound: float) -> Goal:
-    return Goal(bound, True)
-
-
-def at_least(bound: float) -> Goal:
-    return Goal(bound, False)
-
-
-GOALS = {
-    "capture_overhead": at_most(0.02),
-    "capture_overhead_bulk": at_most(0.03),
-    "delivery_vs_bare_client": at_least(0.80),
-    "delivery_vs_requests_loop": at_least(2),
-    "delivery_vs_job_per_event": at_least(15),
-    "slow_endpoints": at_least(0.90),
-    "idle_latency": at_most(1.5),
-    "transactions_per_delivery": at_most(0.1),
-    "fanout_20": at_most(3),
-    "lane_isolation": at_most(3),
-    "slow_neighbour": at_least(0.85),
-    "claim_growth": at_most(1.5),
-    "list_growth": at_most(1.5),
-    "desk_growth": at_most(1.5),
-    "inbound_vs_null": at_least(0.60),
-    "inbound_processing_vs_loop": at_least(0.80),
-    "dedupe_flood": at_most(1),
-    "camt_linearity": at_most(1.2),
-    "audit_overhead": at_most(1.03),
-}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure beside its reference, both of this run.
-
-    :ivar value: median of the hub's measurements
-    :ivar reference: median of the reference's measurements, in the same unit
-    :ivar ratio: median of the pairs' ratios
-    :ivar spread: lowest and highest ratio of the pairs
-    :ivar load: what was done, in words
-    :ivar met: whether the goal is reached, and what else the figure promises
-    :ivar detail: what else was seen
-    """
-
-    name: str
-    unit: str
-    value: float
-    reference: float
-    ratio: float
-    spread: tuple[float, float]
-    runs: int
-    load: str
-    goal: str
-    met: bool
-    detail: dict = field(default_factory=dict)
-
-
-Pairs = Sequence[tuple[float, float]]
-
-
-def figure(
-    name: str,
-    unit: str,
-    pairs: Pairs,
-    load: str,
-    detail: dict | None = None,
-    *,
-    kept: bool = True,
-) -> Figure:
-    """Sum up pairs of (value, reference) that were measured in turn.
-
-    :param kept: whether what the figure promises beside its ratio is so
-    """
-    values, references = zip(*pairs, strict=True)
-    ratios = sorted(value / reference for value, reference in pairs)
-    ratio = statistics.median(ratios)
-    goal = GOALS[name]
-    return Figure(
-        name,
-        unit,
-        _digits(statistics.median(values)),
-        _digits(statistics.median(references)),
-        _digits(ratio),
-        (_digits(ratios[0]), _digits(ratios[-1])),
-        len(pairs),
-        load,
-        str(goal),
-        goal.met(ratio) and kept,
-        detail or {},
-    )
-
-
-def _digits(number: float) -> float:
-    """Four digits that count: enough for any figure, and none that mean nothing."""
-    return float(f"{number:.4g}")
-
-
-def milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
-
-
-def machine() -> dict:
-    """The machine, as far as it matters to the figures."""
-    memory = 0
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemTotal:"):
-            memory = int(line.split()[1]) // 1024
-    model = ""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    return {
-        "cpu": model or platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_mib": memory,
-        "load_before": [round(load, 2) for load in os.getloadavg()],
-        "python": platform.python_version(),
-        "system": platform.platform(),
-    }
-
-
-def write(figures: Sequence[Figure], about: dict, path: Path, *, quick: bool) -> None:
-    """Write figures into a result file; those of other names that it holds stay."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    rows = {}
-    if path.exists():
-        rows = {row["name"]: row for row in json.loads(path.read_text())}
-    for entry in figures:
-        rows[entry.name] = {
-            **asdict(entry),
-            "quick": quick,
-            "machine": about,
-            "measured_at": now,
-        }
-    order = list(GOALS)
-    kept = sorted(
-        (row for row in rows.values() if row["name"] in GOALS),
-        key=lambda row: order.index(row["name"]),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(kept, indent=2) + "\n")
-
-
-def table(figures: Sequence[Figure]) -> str:
-    """The figures for a person."""
-    lines = [
-        f"{'figure':26} {'unit':12} {'value':>10} {'reference':>10} {'ratio':>9}  "
-        f"{'spread':20} {'goal':14} met"
-    ]
-    for entry in figures:
-        low, high = entry.spread
-        lines.append(
-            f"{entry.name:26} {entry.unit:12} {entry.value:10g} "
-            f"{entry.reference:10g} {entry.ratio:9g}  {f'{low:g} to {high:g}':20} "
-            f"{entry.goal:14} {'yes' if entry.met else 'NO'}"
-        )
-    return "\n".join(lines)
-
-
-# === THE OTHER SIDE === #
-class Sink:
-    """The quick receiver in a process of its own, see ``sink.py``."""
-
-    def __init__(self, settings: Settings):
-        # Beside the bundled receiver, which one benchmark uses.
-        self.port = settings.system_receiver_port + 1
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._settings = settings
-        self._background = Background(
-            "sink", settings.run / "sink-bench.json", settings.logs / "sink-bench.log"
-        )
-
-    def start(self) -> None:
-        self.stop()
-        require_port(self.port, "HUB_SYSTEM_RECEIVER_PORT", "the benchmarks' sink")
-        self._background.start(
-            [self._settings.venv_python, HERE / "sink.py", f"--port={self.port}"]
-        )
-        self._background.wait_ready(lambda: http_ok(f"{self.url}/control/health"), 30)
-
-    def stop(self) -> None:
-        self._background.stop(timeout=5)
-
-    def _ask(self, what: str):
-        with LOCAL.open(f"{self.url}/control/{what}", timeout=30) as answer:
-            return json.loads(answer.read())
-
-    def clear(self) -> None:
-        self._ask("clear")
-
-    def drop(self) -> None:
-        """Close the connections that wait for an answer."""
-        self._ask("drop")
-
-    def total(self, endpoints: "Iterable[Endpoint]") -> int:
-        """How many requests came to endpoints, repeated ones included."""
-        totals = self._ask("totals")
-        return sum(totals.get(endpoint.path, 0) for endpoint in endpoints)
-
-    def counts(self) -> dict[str, dict]:
-        """What came by path: ``unique``, ``total``, ``first``, ``last``."""
-        return self._ask("counts")
-
-    def arrivals(self, path: str) -> list[tuple[float, str]]:
-        """The moment and id of each request to a path."""
-        return [tuple(entry) for entry in self._ask(f"arrivals?{path}")]
-
-    def body(self, path: str) -> str:
-        """The first body that came to a path."""
-        return self._ask(f"body?{path}")["body"]
-
-    def moment(self, path: str, identifier: str) -> float | None:
-        """When a message first came to a path; None when it has not."""
-        return self._ask(f"moment?{path}&{identifier}")["moment"]
-
-    def await_total(
-        self, endpoints: "Sequence[Endpoint]", number: int, timeout: float = PATIENCE
-    ) -> None:
-        """Wait until so many requests came to endpoints.
-
-        :raise RuntimeError: when they do not
-        """
-        deadline = time.monotonic() + timeout
-        while (seen := self.total(endpoints)) < number:
-            if time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"{seen} of {number} deliveries arrived in {timeout} s"
-                )
-            time.sleep(0.1)
-
-    def last_arrival(
-        self, endpoints: "Sequence[Endpoint]", number: int, timeout: float = PATIENCE
-    ) -> float:
-        """Wait until so many different messages came; the moment of the last one.
-
-        :raise RuntimeError: when they do not
-        """
-        repeated = 0
-        while True:
-            self.await_total(endpoints, number + repeated, timeout)
-            counts = self.counts()
-            seen = [counts[endpoint.path] for endpoint in endpoints]
-            unique = sum(entry["unique"] for entry in seen)
-            if unique >= number:
-                return max(entry["last"] for entry in seen)
-            repeated = sum(entry["total"] for entry in seen) - unique
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """An endpoint of the hub that leads to the sink."""
-
-    id: int
-    path: str
-
-
-class Probe:
-    """An Odoo process that measures itself, see ``probe.py``."""
-
-    def __init__(self, role: OdooRole):
-        command = [
-            *role.odoo.command()[:1],
-            str(HERE / "probe.py"),
-            f"--config={role.write_config()}",
-            f"--database={role.database}",
-        ]
-        log = role.settings.logs / f"probe-{role.database}.log"
-        with log.open("wb") as stream:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stream,
-                text=True,
-                env={**os.environ, **role.env},
-                cwd=role.settings.home,
-            )
-        self._log = log
-        self._read()
-
-    def _read(self) -> dict:
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"The probe ended; its log is {self._log}")
-        return json.loads(line)
-
-    def ask(self, what: str, **arguments) -> dict:
-        """Have one command done and wait for its answer."""
-        print(
-            json.dumps({"do": what, **arguments}),
-            file=self._process.stdin,
-            flush=True,
-        )
-        return self._read()
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_error):
-        self.close()
-
-
-# === THE HUB === #
 def _channels() -> str:
     """The hub's own channels, and one for the jobs that are references.
 
@@ -609,13 +300,17 @@ class Bench:
         :param options: of ``Loader.load``
         :return: the moment of the start's commit, monotonic seconds
         """
+        self.fill(endpoints, count, **options)
+        return self.release(endpoints)
+
+    def fill(self, endpoints: Iterable[Endpoint], count: int, **options) -> None:
+        """Make deliveries that are due, and suspend their endpoints until a release."""
         ids = [endpoint.id for endpoint in endpoints]
         with self.loader() as loader:
             loader.suspend(ids)
             loader.load(self.model, count, ids, **options)
             loader.settle()
         self.sink.clear()
-        return self.release(endpoints)
 
     def release(self, endpoints: Iterable[Endpoint]) -> float:
         ids = [endpoint.id for endpoint in endpoints]
@@ -661,8 +356,11 @@ class Bench:
         if not self.hub.wait_until(quiet, timeout, 0.1):
             raise RuntimeError(f"The hub is not idle after {timeout} s.")
 
-    def bare(self, kind: str, path: str, count: int, *options: str) -> float:
-        """Messages per second of a bare program, see ``bare.py``."""
+    def bare(self, kind: str, path: str, count: int, *options: str) -> dict:
+        """Run a bare program, see ``bare.py``.
+
+        :return: ``rate`` in messages per second, ``cpu`` in seconds of its own
+        """
         body = self.settings.run / "bench-body.json"
         body.write_text(self.body)
         done = subprocess.run(
@@ -679,4 +377,4 @@ class Bench:
             capture_output=True,
             text=True,
         )
-        return json.loads(done.stdout)["rate"]
+        return json.loads(done.stdout)

@@ -73,7 +73,7 @@ from .envelope import (
     structured,
     structured_from_row,
 )
-from .errors import SEVERITIES, TAXONOMY, ExceptionCode, problem
+from .errors import problem
 from .events import (
     EVENT_TYPES,
     EventType,
@@ -96,6 +96,7 @@ from .filter_check import check_filter
 from .filters import Filter, compile_filter
 from .personal import EMAIL, IBAN, NAME, PHONE, terms_in, terms_of, without_persons
 from .statuses import ADVERSE, AXES, fold, rank
+from .taxonomy import SEVERITIES, TAXONOMY, ExceptionCode
 
 __all__ = [
     "ADVERSE",

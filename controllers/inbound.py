@@ -258,6 +258,15 @@ class Call:
                 f"JSON may be nested {constants.MAX_NESTING} levels deep at most.",
             )
         external_id = adapter.external_id(self.headers, self.body)
+        if self._is_borrowed(external_id):
+            return self.refuse(
+                "transmission_reused",
+                401,
+                "C-REPLAYED",
+                "Signature used twice",
+                "The transmission that is signed came before with another event.",
+                replayed=True,
+            )
         outcome = self._store(adapter, external_id, vouched)
         if outcome == "conflict":
             return problem_response(
@@ -274,6 +283,24 @@ class Call:
         return json_response(
             202, {"id": external_id, "duplicate": outcome == "duplicate"}
         )
+
+    def _is_borrowed(self, external_id):
+        """Return whether another message came with the transmission of this one.
+
+        A message that is sent again is the same, whatever its transmission.
+        """
+        transmission = self.headers.get(constants.TRANSMISSION_HEADER)
+        if not transmission:
+            return False
+        self.env.cr.execute(
+            """
+            SELECT 1 FROM finance_message
+             WHERE connector_id = %s AND external_id <> %s AND headers->>%s = %s
+             LIMIT 1
+            """,
+            [self.gate.id, external_id, constants.TRANSMISSION_HEADER, transmission],
+        )
+        return bool(self.env.cr.fetchone())
 
     def _store(self, adapter, external_id, vouched):
         """Store the message; again, if another call was storing the same."""

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 _covered = ContextVar("finance_hub_covered", default=False)
 # {(model, id)} of the records that the method which posts them has looked at.
 _checked = ContextVar("finance_hub_checked", default=frozenset())
+# The records that assistants made inside and that wait for consent, None outside.
+_left = ContextVar("finance_hub_left", default=None)
 
 
 @contextmanager
@@ -44,6 +46,27 @@ def checked(records):
         _checked.reset(token)
 
 
+@contextmanager
+def leaving_drafts():
+    """Have what lacks a consent asked for and left a draft, instead of refused.
+
+    For assistants that make and post in one go.
+
+    :return: a list that gets a recordset for each lot that was left
+    """
+    left = []
+    token = _left.set(left)
+    try:
+        yield left
+    finally:
+        _left.reset(token)
+
+
+def left_drafts():
+    """Return the list of :func:`leaving_drafts`, None outside of it."""
+    return _left.get()
+
+
 def unchecked(records):
     """Return the records that nobody looked at."""
     known = _checked.get()
@@ -56,7 +79,7 @@ class Subject(NamedTuple):
     """What a policy is compared with.
 
     :ivar key: of the answer, such as the id of the record
-    :ivar kind: a key of ``control.finance_policy.KINDS``
+    :ivar kind: a key of ``approval.finance_policy.KINDS``
     :ivar amount: positive, in the currency of the company
     :ivar partners: recordset of counterparties, commercial entities among them
     :ivar connector_ids: set of ids of the systems that know it

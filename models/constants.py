@@ -128,6 +128,9 @@ MAX_INBOUND_RATE = 600_000
 # An id that comes with other content than before is refused so often; after that the
 # sender is told that it was taken, so that it stops: the content is kept, set aside.
 CONFLICT_REFUSALS = 3
+# Names the transmission that a weak signature is for (PayPal's, over a CRC-32): whoever
+# has seen one call could make other content fit it, so it counts for one event only.
+TRANSMISSION_HEADER = "Paypal-Transmission-Id"
 # What a person may download of a message, in bytes, when it is encrypted.
 MAX_DECRYPTED_BYTES = MAX_FILE_BYTES
 
@@ -388,8 +391,9 @@ PULSE_PURGE_BATCH = 10_000
 # === DASHBOARD === #
 # Connectors shown, the unwell first.
 DASHBOARD_CONNECTORS = 60
-# The figure of a tile ends here, as “1,000+”: the list behind it counts on.
-DASHBOARD_COUNT_LIMIT = 1_000
+# The figure of a tile, or of a connector's open exceptions, ends here, as “1,000+”:
+# the list behind it counts on.
+OPEN_COUNT_LIMIT = 1_000
 # Exceptions that are shown themselves, so that the next one is one click away.
 DASHBOARD_URGENT = 10
 # The colour in which a severity is shown.

@@ -42,9 +42,7 @@ from .http_message_signatures import (
     VerifiedRequest,
     check_content_digest,
     check_key_id,
-    content_digest,
     key_id_of,
-    signature_base,
     verify_request,
 )
 from .inbound import (
@@ -58,6 +56,7 @@ from .inbound import (
     is_in,
 )
 from .masking import mask_headers, mask_iban, mask_secret
+from .message_components import content_digest, signature_base
 from .secret_box import (
     SecretBox,
     SecretBoxError,

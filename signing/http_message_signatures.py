@@ -10,20 +10,19 @@ that a person meets one form of secret only.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from . import constants as const
+from .message_components import content_digest, serialized_parameters, signature_base
 from .standard_webhooks import (
     HEADER_ID,
     PRIVATE_PREFIX,
@@ -39,6 +38,7 @@ from .standard_webhooks import (
     _public_key,
     _symmetric_key,
 )
+from .structured_fields import FieldReader, read_binary, read_input
 
 HMAC_SHA256 = "hmac-sha256"
 ED25519 = "ed25519"
@@ -47,20 +47,11 @@ ED25519 = "ed25519"
 ALGORITHMS = {HMAC_SHA256: SECRET_PREFIX, ED25519: PRIVATE_PREFIX}
 
 _DIGESTS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # What RFC 8941 lets stand in a string, less the quote and the backslash.
 _KEY_ID = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
-
-# The tokens of the structured fields we read (RFC 8941, section 3).
-_DICT_KEY = re.compile(r"[a-z*][a-z0-9_.*-]*")
-_STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
-_BINARY = re.compile(r":([A-Za-z0-9+/]*={0,2}):")
-_INTEGER = re.compile(r"-?[0-9]{1,15}(?![0-9.])")
-_BOOLEAN = re.compile(r"\?([01])")
-_TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,99 +128,6 @@ def _verification_key(secret: str):
         f"A secret to verify with starts with {SECRET_PREFIX} (shared secret) or "
         f"{PUBLIC_PREFIX} (the sender's public key). Correct it on the credential.",
     )
-
-
-# === SIGNATURE BASE === #
-
-
-def content_digest(body: bytes) -> str:
-    """Return the value of ``Content-Digest``: SHA-256 of the body (RFC 9530)."""
-    return f"sha-256=:{_encode(hashlib.sha256(body).digest())}:"
-
-
-def signature_base(
-    components: Sequence[str],
-    parameters: str,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-) -> bytes:
-    """Return the bytes which are signed (RFC 9421, section 2.5).
-
-    :param components: names of the covered components, such as ``@method``.
-    :param parameters: the serialized value of ``@signature-params``.
-    :param url: absolute, as it is sent.
-    :param headers: name to value; names are case-insensitive.
-    :raises VerificationError: ``malformed_header`` for a component that is unknown or
-        not there.
-    """
-    fields = {name.lower(): value for name, value in headers.items()}
-    lines = [
-        f'"{name}": {_component(name, method, url, fields)}' for name in components
-    ]
-    lines.append(f'"@signature-params": {parameters}')
-    try:
-        return "\n".join(lines).encode("ascii")
-    except UnicodeEncodeError:
-        raise VerificationError(
-            "malformed_header",
-            "A signed header or the URL holds characters outside of ASCII. Encode "
-            "them before signing.",
-        ) from None
-
-
-def _component(name: str, method: str, url: str, fields: Mapping[str, str]) -> str:
-    if name == "@method":
-        return method
-    if name == "@target-uri":
-        return url
-    if name.startswith("@"):
-        return _url_component(name, url)
-    if name not in fields:
-        raise VerificationError(
-            "missing_header", f"The header {name} is signed, but it is not there."
-        )
-    value = str(fields[name]).strip(" \t")
-    if "\n" in value or "\r" in value:
-        raise VerificationError(
-            "malformed_header", f"The header {name} holds a line break. Leave it out."
-        )
-    return value
-
-
-def _url_component(name: str, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise VerificationError(
-            "malformed_header", "The URL of the request is malformed."
-        ) from None
-    path = parts.path or "/"
-    if name == "@authority":
-        host = parts.netloc.rpartition("@")[2].lower()
-        if port is not None and port == _DEFAULT_PORTS.get(parts.scheme):
-            host = host.rpartition(":")[0]
-        return host
-    if name == "@scheme":
-        return parts.scheme
-    if name == "@path":
-        return path
-    if name == "@query":
-        return f"?{parts.query}"
-    if name == "@request-target":
-        return f"{path}?{parts.query}" if parts.query else path
-    raise VerificationError(
-        "malformed_header",
-        f"The signature covers {name}, which the hub does not know. Cover "
-        f"{', '.join(const.COVERED)} instead.",
-    )
-
-
-def _serialize(components: Sequence[str], created: int, key_id: str, algorithm) -> str:
-    names = " ".join(f'"{name}"' for name in components)
-    text = f'({names});created={created};keyid="{key_id}"'
-    return f'{text};alg="{algorithm}"' if algorithm else text
 
 
 # === SIGNING === #
@@ -329,7 +227,7 @@ class MessageSigner:
             )
         inputs, signatures = [], []
         for label, key_id, algorithm, key, private_sign in self._keys:
-            parameters = _serialize(components, timestamp, key_id, algorithm)
+            parameters = serialized_parameters(components, timestamp, key_id, algorithm)
             base = signature_base(components, parameters, method, url, fields)
             raw = (
                 hmac.digest(key, base, "sha256")
@@ -343,129 +241,7 @@ class MessageSigner:
         return added
 
 
-# === STRUCTURED FIELDS === #
-
-
-class _Reader:
-    """Reads one header as RFC 8941 describes, as far as signatures need it."""
-
-    __slots__ = ("_at", "_name", "_text")
-
-    def __init__(self, name: str, text: str):
-        self._name = name
-        self._text = text
-        self._at = 0
-
-    def fail(self):
-        raise VerificationError(
-            "malformed_header",
-            f"The header {self._name} is not what RFC 9421 describes (at character "
-            f"{self._at + 1}).",
-        )
-
-    def done(self) -> bool:
-        return self._at >= len(self._text)
-
-    def take(self, pattern: re.Pattern) -> re.Match | None:
-        match = pattern.match(self._text, self._at)
-        if match:
-            self._at = match.end()
-        return match
-
-    def skip(self, characters: str):
-        while not self.done() and self._text[self._at] in characters:
-            self._at += 1
-
-    def expect(self, character: str) -> bool:
-        if not self.done() and self._text[self._at] == character:
-            self._at += 1
-            return True
-        return False
-
-    def slice(self, start: int) -> str:
-        return self._text[start : self._at]
-
-    @property
-    def position(self) -> int:
-        return self._at
-
-    def parameters(self) -> dict:
-        found = {}
-        while self.expect(";"):
-            self.skip(" ")
-            key = self.take(_DICT_KEY)
-            if not key:
-                self.fail()
-            found[key[0]] = self.bare() if self.expect("=") else True
-        return found
-
-    def bare(self):
-        for pattern, convert in (
-            (_STRING, lambda match: re.sub(r"\\(.)", r"\1", match[1])),
-            (_BINARY, lambda match: self._decode(match[1])),
-            (_INTEGER, lambda match: int(match[0])),
-            (_BOOLEAN, lambda match: match[1] == "1"),
-            (_TOKEN, lambda match: match[0]),
-        ):
-            match = self.take(pattern)
-            if match:
-                return convert(match)
-        return self.fail()
-
-    def _decode(self, text: str) -> bytes:
-        try:
-            raw = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            return self.fail()
-        # One canonical spelling only: a signature has no second valid form.
-        return raw if _encode(raw) == text else self.fail()
-
-    def inner_list(self) -> tuple[list, dict]:
-        items = []
-        if not self.expect("("):
-            self.fail()
-        while True:
-            self.skip(" ")
-            if self.expect(")"):
-                return items, self.parameters()
-            name = self.take(_STRING)
-            if not name or len(items) >= const.COMPONENTS_MAX_COUNT:
-                self.fail()
-            items.append((name[1], self.parameters()))
-
-    def dictionary(self, read) -> dict:
-        """Return the members of a dictionary, each read by ``read(self)``."""
-        members = {}
-        self.skip(" ")
-        while not self.done():
-            key = self.take(_DICT_KEY)
-            # Which of two members with one label counts is anybody's guess.
-            if not key or not self.expect("=") or key[0] in members:
-                self.fail()
-            if len(members) >= const.MESSAGE_SIGNATURES_MAX_COUNT:
-                self.fail()
-            members[key[0]] = read(self)
-            self.skip(" \t")
-            if self.done():
-                break
-            if not self.expect(","):
-                self.fail()
-            self.skip(" \t")
-            if self.done():
-                self.fail()
-        return members
-
-
-def _read_input(reader: _Reader):
-    start = reader.position
-    items, parameters = reader.inner_list()
-    return items, parameters, reader.slice(start)
-
-
-def _read_binary(reader: _Reader):
-    value = reader.bare()
-    reader.parameters()
-    return value if isinstance(value, bytes) else reader.fail()
+# === HEADERS === #
 
 
 def _fields_of(headers: Mapping) -> dict[str, str]:
@@ -506,10 +282,10 @@ def check_content_digest(value: str, body: bytes) -> None:
 
     :raises VerificationError: ``malformed_header`` or ``no_matching_signature``.
     """
-    reader = _Reader("content-digest", value)
+    reader = FieldReader("content-digest", value)
     known = {
         name: digest
-        for name, digest in reader.dictionary(_read_binary).items()
+        for name, digest in reader.dictionary(read_binary).items()
         if name in _DIGESTS
     }
     if not known:
@@ -557,11 +333,11 @@ def verify_request(
             "to the connector.",
         )
     fields = _fields_of(headers)
-    inputs = _Reader("signature-input", _header(fields, "signature-input")).dictionary(
-        _read_input
-    )
-    signatures = _Reader("signature", _header(fields, "signature")).dictionary(
-        _read_binary
+    inputs = FieldReader(
+        "signature-input", _header(fields, "signature-input")
+    ).dictionary(read_input)
+    signatures = FieldReader("signature", _header(fields, "signature")).dictionary(
+        read_binary
     )
     refused = VerificationError(
         "no_matching_signature",

@@ -293,7 +293,7 @@ ACTIONS = {
         "action_retry_cause": OPERATOR,
         "action_open_same_cause": EVERY_ROLE,
         "action_open_payload": EVERY_ROLE,
-        "action_open_subject": EVERY_ROLE,
+        "action_open_record": EVERY_ROLE,
         "action_open_trace": EVERY_ROLE,
         "action_open_audit": EVERY_ROLE,
     },

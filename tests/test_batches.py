@@ -139,6 +139,8 @@ class TestMicroBatches(BatchCase):
         self.make_events(4)
         self.dispatch()
         self.assertEqual(len(self.sink.requests), 1, "the next ones keep behind")
+        self.endpoint.invalidate_recordset()
+        self.assertEqual(self.endpoint.waiting_count, 8, "in a batch or not yet")
         self.at(100)
         self.dispatch()
         first, second, third = self.sink.requests

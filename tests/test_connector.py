@@ -172,7 +172,7 @@ class TestGoLive(ConnectorCase):
         connector = self.prepare()
         connector.action_request_review()
         connector.credential_ids.action_revoke()
-        with self.assertRaisesRegex(UserError, "can't go live yet"):
+        with self.assertRaisesRegex(UserError, "is not ready yet"):
             connector.with_user(self.approver).action_approve()
 
     def test_empty_credential_is_not_enough(self):

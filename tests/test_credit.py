@@ -3,7 +3,7 @@ from itertools import permutations
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from ..models.control.finance_hold import RecordHeld
+from ..models.hold.finance_hold import RecordHeld
 from .common import FinanceHubCommon
 
 

@@ -85,7 +85,7 @@ class TestDashboard(FinanceHubCommon):
             }
         )
         policy.write(
-            {"state": "in_review", "submitted_by_id": self.users["administrator"].id}
+            {"state": "in_review", "requested_by_id": self.users["administrator"].id}
         )
         glass.state = "ended"
         board = self.board(approver)
@@ -96,7 +96,7 @@ class TestDashboard(FinanceHubCommon):
         ):
             tile = self.tile(board, key)
             self.assertIn(row, self.behind(tile, approver).sudo(), key)
-        policy.submitted_by_id = glass.user_id = approver
+        policy.requested_by_id = glass.user_id = approver
         keys = {tile["key"] for tile in self.board(approver)["needs"]}
         self.assertFalse({"policies", "emergencies"} & keys)
         keys = {tile["key"] for tile in self.board(operator)["needs"]}

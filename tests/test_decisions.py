@@ -2,7 +2,7 @@ from itertools import permutations
 
 from odoo.tests import new_test_user, tagged
 
-from ..models.control.finance_hold import RecordHeld
+from ..models.hold.finance_hold import RecordHeld
 from .common import FinanceHubCommon
 
 

@@ -7,7 +7,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from odoo.exceptions import UserError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ..models import constants
 from ..models.outbox import body
@@ -345,6 +345,8 @@ class TestDelivery(FinanceHubCommon):
             if "_wake_after_commit" in function.__qualname__
         ]
         self.assertEqual(len(wakes), 1)
+        # Odoo's own callbacks take longer than everything up to the receiver.
+        self.assertIs(self.env.cr.postcommit._funcs[0], wakes[0])
 
     def jobs(self, lane="standard"):
         return self.env["queue.job"].search(
@@ -358,6 +360,37 @@ class TestDelivery(FinanceHubCommon):
         self.env["finance.delivery"]._wake("standard")
         self.env["finance.delivery"]._wake("standard")
         self.assertEqual(len(self.jobs()), 1)
+
+    def test_a_job_is_what_with_delay_makes(self):
+        deliveries = self.env["finance.delivery"]
+        deliveries._wake("standard")
+        ours = self.jobs()
+        method, channel, description = deliveries._wake_job("standard")
+        theirs = deliveries.with_context(company_id=False).with_delay(
+            channel=channel, description=description, identity_key="another"
+        )
+        getattr(theirs, method)("standard")
+        columns = [
+            name
+            for name, field in ours._fields.items()
+            if field.store and field.column_type
+        ]
+        rows = []
+        for identity in (ours.identity_key, "another"):
+            self.env.flush_all()
+            self.env.cr.execute(
+                SQL(
+                    "SELECT %s FROM queue_job WHERE identity_key = %s",
+                    SQL(", ").join(map(SQL.identifier, columns)),
+                    identity,
+                )
+            )
+            (row,) = self.env.cr.dictfetchall()
+            self.assertTrue(row.pop("uuid"))
+            self.assertTrue(row.pop("date_created"))
+            del row["id"], row["identity_key"]
+            rows.append(row)
+        self.assertEqual(*rows)
 
     def test_each_lane_has_its_channel(self):
         for lane in constants.LANES:

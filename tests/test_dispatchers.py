@@ -8,6 +8,7 @@ from odoo.modules.registry import DummyRLock, Registry
 from odoo.tests import TransactionCase, tagged
 
 from ..models import constants
+from ..models.outbox import holdings
 from ..models.outbox.dispatcher import Dispatcher
 from .common import LOOPBACK, Receiver
 
@@ -294,7 +295,7 @@ class TestDispatchers(TransactionCase):
         endpoint_id, _sink = self.endpoint()
         self.fill(endpoint_id, 1)
         with (
-            patch.object(Dispatcher, "_load_routes", side_effect=RuntimeError("no")),
+            patch.object(holdings, "load_gates", side_effect=RuntimeError("no")),
             self.assertRaisesRegex(RuntimeError, "no"),
         ):
             Dispatcher(self.registry, "standard").run()

@@ -52,7 +52,7 @@ class FlowCommon(FinanceHubCommon):
                 **values,
             }
         )
-        flow.write({"state": state, "live_since": day(2020, 1, 1)})
+        flow.write({"state": state, "approved_at": day(2020, 1, 1)})
         return flow
 
     def advance(self):
@@ -119,9 +119,19 @@ class TestFlowSetup(FlowCommon):
         with self.assertRaises(UserError):
             flow.state = "draft"
         newer = flow.browse(flow.action_new_version()["res_id"])
+        self.assertEqual(flow.action_new_version()["res_id"], newer.id)
+        self.assertEqual((newer.version, newer.previous_id), (2, flow))
+        # Who changed a step before others did can't approve it either.
+        both = self.approver.copy({"login": "changed-and-approves"})
+        both.group_ids += self.env.ref("finance_hub.group_administrator")
+        newer.with_user(both).step_ids[0].service_hours = 5
+        newer.step_ids[0].service_hours = 6
         newer.action_request_review()
+        with self.assertRaisesRegex(UserError, "somebody else"):
+            newer.with_user(both).action_approve()
         newer.with_user(self.approver).action_approve()
         self.assertEqual((newer.state, flow.state), ("live", "retired"))
+        self.assertEqual(newer.changed_by_ids, self.administrator | both)
         self.end_transaction()
         entries = self.env["finance.audit.entry"].search(
             [("action", "in", ("flow.approve", "flow.request_review"))]
@@ -144,6 +154,8 @@ class TestFlowSetup(FlowCommon):
                 self.assertTrue(flow.step_ids.filtered("service_hours"))
                 with self.assertRaises(UserError):
                     template.with_user(self.administrator).name = "Mine"
+                with self.assertRaises(UserError):
+                    template.with_user(self.administrator).step_ids[0].name = "Mine"
                 with self.assertRaises(UserError):
                     template.with_user(self.administrator).action_request_review()
         self.make_invoice()
@@ -276,6 +288,39 @@ class TestFlows(FlowCommon):
         self.advance()
         self.assertEqual((payment.state, process.state), ("in_process", "done"))
         self.assertEqual(newest.decided_by_id, self.approver)
+
+    def test_another_system_decides_on_a_step(self):
+        """It names the document and the step of the flow."""
+        flow = self.make_flow({"kind": "approval", "name": "Legal"})
+        other = self.make_flow({"kind": "approval", "name": "Tax"})
+        invoice = self.make_invoice()
+        self.advance()
+        process, untouched = self.process_of(flow), self.process_of(other)
+        approval = process.step_id.approval_id
+
+        def decide(message_id, **values):
+            data = {
+                "subject": f"invoice/{invoice.id}",
+                "version": approval.version,
+                "decision": "approved",
+                "approver": "legal@example.com",
+                "decided_at": "2026-02-10T08:15:00Z",
+                **values,
+            }
+            self.send("approval.outcome", data, message_id)
+            return self.env["finance.command"].search([], order="id desc", limit=1)
+
+        unclear = decide("m1")
+        self.assertEqual((unclear.state, unclear.error_code), ("failed", "D-SCHEMA"))
+        self.assertIn(invoice.name, unclear.error)
+        self.assertEqual(decide("m2", step="Legal").state, "applied")
+        self.advance()
+        self.assertEqual((process.state, untouched.state), ("done", "running"))
+        newest = untouched.step_id.approval_id
+        by_subject = decide("m3", subject=newest.subject, version=newest.version)
+        self.assertEqual(by_subject.state, "applied", by_subject.error)
+        self.advance()
+        self.assertEqual(untouched.state, "done")
 
     def test_late_warned_escalated_and_solved(self):
         """cap 61: before the breach the team is warned, then an exception is opened."""
@@ -416,6 +461,76 @@ class TestFlows(FlowCommon):
             [("action", "=", "process.cancel")], limit=1
         )
         self.assertEqual(entry.reason, "Entered twice")
+
+    def test_posted_once_more(self):
+        """What runs goes on; what has ended is followed; what was read is read."""
+        flow = self.make_flow(
+            {"kind": "task"},
+            {"wait_event": "finance.invoice.paid"},
+            {"wait_for": "command", "wait_command": "payment.captured"},
+        )
+        invoice = self.make_invoice()
+        self.advance()
+        first = self.process_of(flow)
+
+        def post_again(hours):
+            self.later(hours=hours)
+            invoice.button_draft()
+            self.end_transaction()
+            invoice.action_post()
+            self.advance()
+            self.end_transaction()
+            # All that was ever recorded, once more.
+            self.env["finance.flow.cursor"].search([("kind", "=", "event")]).write(
+                {"position": 0, "proposed": False, "horizon": False}
+            )
+            self.advance()
+            return self.process_of(flow).sorted("run")
+
+        def notes(process):
+            return len(
+                process.message_ids.filtered(lambda m: "once more" in (m.body or ""))
+            )
+
+        self.assertEqual(post_again(1), first)
+        self.assertEqual((first.state, notes(first)), ("running", 1))
+        first.step_id.with_user(self.operator).action_done()
+        self.send("payment.captured", self.captured(invoice.name), "m1")
+        self.advance()
+        self.assertEqual(first.state, "done")
+        # Back in draft and posted: another run, in which it has to be paid anew.
+        _first, second = post_again(2)
+        self.assertEqual((second.previous_id, first.next_ids), (first, second))
+        self.assertEqual((second.run, second.state), (2, "running"))
+        self.assertEqual((first.state, notes(first)), ("done", 1))
+        first._compare()
+        self.assertFalse(first.is_diverging)
+        second.step_id.with_user(self.operator).action_done()
+        self.assertEqual(invoice.payment_state, "paid")
+        self.advance()
+        self.assertEqual(second.state, "done")
+        third = post_again(3)[2:]
+        third.with_user(self.operator)._cancel("No more calls")
+        # Money that was there counts; what was taken back before it began does not.
+        fourth = post_again(4)[3:]
+        transaction = fourth._transactions()
+        self.assertTrue(transaction)
+        self.assertEqual(fourth._of_this_run(transaction), transaction)
+        transaction._log(None, "execution", "returned", first.started_at)
+        self.assertFalse(fourth._of_this_run(transaction))
+        self.assertEqual(first._of_this_run(transaction), transaction)
+        after = fourth.started_at + timedelta(hours=1)
+        transaction._log(None, "settlement", "reversed", after)
+        self.assertEqual(fourth._of_this_run(transaction), transaction)
+        by_person = self.make_flow(
+            {"kind": "task"}, start_kind="person", start_event=False
+        )
+        starting = self.processes.with_user(self.operator)
+        begun = starting._begin_by_person(by_person, invoice)
+        self.assertEqual(starting._begin_by_person(by_person, invoice), begun)
+        begun.step_id.with_user(self.operator).action_done()
+        again = starting._begin_by_person(by_person, invoice)
+        self.assertEqual(again.previous_id, begun)
 
     def test_what_collects_goes_on_later(self):
         """cap 73: the latency class decides."""

@@ -1,8 +1,8 @@
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from ..models.control.finance_hold import RecordHeld
-from ..models.control.finance_policed import ConsentMissing
+from ..models.approval.finance_policed import ConsentMissing
+from ..models.hold.finance_hold import RecordHeld
 from .common import FinanceHubCommon
 
 

@@ -2,7 +2,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 
-from ..models.control.finance_hold import RecordHeld
+from ..models.hold.finance_hold import RecordHeld
 from .common import FinanceHubCommon
 
 

@@ -365,6 +365,41 @@ class TestInboundPresets(InboundCase):
             self.assertRefused(sign("1JE4291016473214C", self.body, host))
         self.assertEqual(server.asked, [PAYPAL_PATH], "nobody else is asked")
 
+    def test_paypal_event_is_known_by_its_own_id(self):
+        """The same under another transmission is known; a borrowed one is refused."""
+        self.connector.adapter = "paypal"
+        _server, sign = self.make_paypal()
+        webhook = "8PT597110X687430L"
+        self.credential("paypal", webhook)
+
+        def event(number, **values):
+            body = json.dumps(
+                {
+                    "id": f"WH-{number}",
+                    "event_type": "CUSTOMER.DISPUTE.CREATED",
+                    "create_time": "2026-02-02T02:41:00Z",
+                    "resource": {"id": "PP-1"},
+                    **values,
+                }
+            ).encode()
+            return sign(webhook, body), body
+
+        message = self.assertAccepted(*event(1))
+        self.assertEqual(message.external_id, "WH-1")
+        again, body = event(1, transmissions=[{"http_status": 500}])
+        transmission = "Paypal-Transmission-Id"
+        self.assertNotEqual(message.headers[transmission], again[transmission.upper()])
+        for headers in (again, again):
+            answer = self.post(headers, body).json()
+            self.assertEqual(answer, {"id": "WH-1", "duplicate": True})
+        self.assertEqual(len(self.messages()), 1)
+        self.assertEqual(message.duplicate_count, 2)
+        # As long, so signed for the transmission of the first: as if the sum fitted.
+        headers, body = event(2)
+        self.assertEqual(headers[transmission.upper()], message.headers[transmission])
+        self.assertRefused(headers, body)
+        self.assertAccepted(*event(22))
+
     def test_paypal_cannot_be_reached(self):
         """Refused, but PayPal is told to come back."""
         server, sign = self.make_paypal()

@@ -220,6 +220,70 @@ class TestOwnership(OwnershipCase):
         self.process()
         self.assertEqual(command.state, "applied")
 
+    def test_cash_application(self):
+        """What is paid is changed by its owner only; what else is told is kept."""
+        invoice = self.make_invoice()
+        owner = self.own("cash_application", self.connector)
+
+        def send(name, message_id, connector=self.other, **data):
+            body = self.cloud_event(data, message_id, f"payment.{name}.v1")
+            self.receive(connector, body, message_id)
+            self.process()
+            return self.env["finance.command"].search(
+                [("message_id.external_id", "=", message_id)]
+            )
+
+        def refused(command):
+            self.assertEqual(
+                (command.state, command.error_code), ("failed", "D-OWNERSHIP")
+            )
+            self.assertIn("Connector crm", command.error)
+
+        authorised = {
+            "provider_ref": "pay_1",
+            "amount": "100.00",
+            "currency": "USD",
+            "document_ref": invoice.name,
+            "authorised_at": "2026-01-20T10:00:00Z",
+        }
+        self.assertEqual(send("authorised", "m0", **authorised).state, "applied")
+        captured = send("captured", "m1", **self.captured(invoice.name))
+        refused(captured)
+        self.assertEqual(len(self.exceptions()), 1)
+        self.assertEqual(invoice.payment_state, "not_paid")
+        # Odoo itself goes by what providers report; so it does without an owner.
+        owner.connector_id = False
+        captured.with_user(self.users["operator"]).action_retry()
+        self.process()
+        self.assertEqual((captured.state, invoice.payment_state), ("applied", "paid"))
+        self.assertFalse(self.exceptions())
+        owner.connector_id = self.connector
+        again = send("captured", "m2", **self.captured(invoice.name))
+        self.assertEqual(again.state, "ignored", "it is booked, and says nothing new")
+        refund = {
+            "parent_ref": "pay_1",
+            "refund_ref": "re_1",
+            "amount": "40.00",
+            "currency": "USD",
+            "refunded_at": "2026-01-22T10:00:00Z",
+        }
+        pending = send("refunded", "m3", **refund, status="pending")
+        self.assertEqual(pending.state, "applied", pending.error)
+        refused(send("refunded", "m4", **refund))
+        returned = {
+            "provider_ref": "pay_1",
+            "outcome": "returned",
+            "reason_code": "AC04",
+            "failed_at": "2026-01-23T10:00:00Z",
+        }
+        refused(send("failed", "m5", **returned))
+        self.assertEqual(invoice.payment_state, "paid")
+        owner.connector_id = self.other
+        returned["failed_at"] = "2026-01-24T10:00:00Z"
+        applied = send("failed", "m6", **returned)
+        self.assertEqual(applied.state, "applied", applied.error)
+        self.assertEqual(invoice.payment_state, "not_paid")
+
     def test_held_is_said_so(self):
         self.own("exposure", self.connector, conflict_policy="queue")
         with self.assertRaises(CommandHeld):

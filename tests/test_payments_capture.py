@@ -252,6 +252,98 @@ class TestPaymentCapture(PaymentsCommon):
         self.assertEqual(self.balance(self.outstanding), 99.2)
         self.assertFalse(self.exceptions("B-SHORTPAY"))
 
+    def test_early_payment_discount(self):
+        """In time and to the cent it is what Odoo's own assistant books."""
+        terms = self.env["account.payment.term"].create(
+            {
+                "name": "2/10",
+                "early_discount": True,
+                "discount_percentage": 2,
+                "discount_days": 10,
+                "line_ids": [(0, 0, {"value": "percent", "value_amount": 100})],
+            }
+        )
+        tax = self.company_data["default_tax_sale"]
+        loss = self.company.account_journal_early_pay_discount_loss_account_id
+        numbers = iter(range(99))
+
+        def invoice(amount=100.0):
+            made = self.make_invoice(
+                amount, post=False, invoice_payment_term_id=terms.id
+            )
+            made.invoice_line_ids.tax_ids = tax
+            made.action_post()
+            return made
+
+        def capture(invoice, amount, day, **values):
+            return self.capture(
+                invoice,
+                f"epd_{next(numbers)}",
+                f"{amount:.2f}",
+                captured_at=f"2026-01-{day}T23:30:00Z",
+                **values,
+            )
+
+        def booked(payment):
+            return sorted(
+                (line.account_id.code, line.balance, line.tax_ids.ids, line.name)
+                for line in payment.move_id.line_ids
+                if line.account_id
+                not in (payment.outstanding_account_id, payment.destination_account_id)
+            )
+
+        for computation in ("included", "excluded", "mixed"):
+            terms.early_pay_discount_computation = computation
+            paid, by_hand = invoice(), invoice()
+            due = paid.line_ids.filtered("discount_date").discount_amount_currency
+            with self.subTest(computation):
+                self.assertGreater(paid.amount_total, due)
+                self.assertEqual(capture(paid, due, 25).state, "applied")
+                self.assertEqual(paid.payment_state, "paid")
+                payment = paid._get_reconciled_payments()
+                register = (
+                    self.env["account.payment.register"]
+                    .with_context(active_model="account.move", active_ids=by_hand.ids)
+                    .create({"payment_date": "2026-01-25"})
+                )
+                self.assertEqual(register.amount, due)
+                same = register._create_payments()
+                self.assertEqual(booked(payment), booked(same))
+                self.assertIn(loss.code, [line[0] for line in booked(payment)])
+        self.assertFalse(self.exceptions("B-SHORTPAY"))
+        late, short = invoice(), invoice()
+        capture(late, due, 26)
+        capture(short, due - 0.01, 25)
+        self.assertEqual((late.payment_state, short.payment_state), ("partial",) * 2)
+        told = self.exceptions("B-SHORTPAY").mapped("res_id")
+        self.assertEqual(set(told), {late.id, short.id})
+        # Taken back, the invoice is open with all of it, and so are its taxes.
+        before = self.balance(loss)
+        self.apply(
+            "payment.failed",
+            provider_ref=payment.finance_provider_ref,
+            outcome="returned",
+            reason_code="AC04",
+            failed_at="2026-01-28T10:00:00Z",
+        )
+        self.assertEqual(paid.amount_residual, paid.amount_total)
+        self.assertLess(self.balance(loss), before)
+        # Several at once, one of them too late for it; and known by the amount alone.
+        other, full = invoice(), self.make_invoice(40.0)
+        named = f"{other.name}, {full.name}"
+        capture(other, due + 40, 20, document_ref=named)
+        self.assertEqual((other.payment_state, full.payment_state), ("paid", "paid"))
+        unnamed = invoice(70.0)
+        due = unnamed.line_ids.filtered("discount_date").discount_amount_currency
+        unnamed.partner_id.email = "payer@example.com"
+        command = capture(
+            unnamed, due, 20, document_ref="?", payer={"email": "payer@example.com"}
+        )
+        self.assertEqual((command.state, unnamed.payment_state), ("applied", "paid"))
+        self.company.account_journal_early_pay_discount_loss_account_id = False
+        nowhere = capture(invoice(70.0), due, 20)
+        self.assertEqual((nowhere.state, nowhere.error_code), ("failed", "D-UNMAPPED"))
+
     def test_both_limits_have_to_be_kept(self):
         self.connector.write(
             {

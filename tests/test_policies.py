@@ -5,8 +5,8 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 
 from ..models import clock
-from ..models.control.finance_hold import RecordHeld
-from ..models.control.finance_policed import ConsentMissing
+from ..models.approval.finance_policed import ConsentMissing
+from ..models.hold.finance_hold import RecordHeld
 from .test_posting_request import PostingCommon
 
 
@@ -315,6 +315,117 @@ class TestPolicies(PostingCommon):
         entry._post()
         self.assertEqual(entry.state, "posted")
 
+    def assistant(self, name, records, **values):
+        """Return an assistant of Odoo as the clerk opens it for records."""
+        return (
+            self.env[name]
+            .with_user(self.clerk)
+            .with_context(active_model=records._name, active_ids=records.ids)
+            .create(values)
+        )
+
+    def left_draft(self, action, model="account.move"):
+        """Return what an assistant left a draft and told of."""
+        self.assertEqual((action["tag"], action["type"]), self.NOTICE)
+        self.env.flush_all()
+        pending = self.approvals.search([("state", "=", "requested")])
+        records = self.env[model].browse(pending.mapped("res_id"))
+        self.assertEqual(set(pending.mapped("res_model")), {model})
+        self.assertEqual(set(records.mapped("state")), {"draft"})
+        self.assertEqual(pending.requested_by_id, self.clerk)
+        for record in records:
+            self.assertIn(record.display_name, action["params"]["message"])
+        return records, pending
+
+    NOTICE = ("display_notification", "ir.actions.client")
+
+    def test_assistants_leave_drafts_and_ask(self):
+        """What they make and post at once waits for consent; then all goes on."""
+        invoice, entry = self.make_invoice(20000.0), self.entry()
+        entry.action_post()
+        elsewhere = self.company_data["default_account_receivable"].copy()
+        bills = self.make_invoice(20000.0, move_type="in_invoice")
+        self.clerk.group_ids |= self.env.ref("account.group_account_user")
+        self.policy(on_journal_entry=True, on_payment=True, amount_from=10000)
+
+        # A reversal, which is matched with its original once it is posted.
+        wizard = self.assistant(
+            "account.move.reversal",
+            entry,
+            journal_id=entry.journal_id.id,
+            date="2026-01-20",
+        )
+        action = wizard.reverse_moves()
+        reversal, approval = self.left_draft(action)
+        self.assertEqual(action["params"]["next"]["res_id"], reversal.id)
+        self.assertEqual(reversal.reversed_entry_id, entry)
+        self.decide(approval, user=self.controller)
+        self.assertEqual(reversal.state, "posted")
+
+        # Money moved from one account to another, and matched there and here.
+        line = invoice.line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        )
+        wizard = self.assistant(
+            "account.automatic.entry.wizard",
+            line,
+            action="change_account",
+            move_line_ids=[(6, 0, line.ids)],
+            destination_account_id=elsewhere.id,
+            journal_id=self.general.id,
+            date="2026-01-20",
+        )
+        transfer, approval = self.left_draft(wizard.do_action())
+        self.assertFalse(line.reconciled)
+        self.decide(approval, user=self.controller)
+        self.assertEqual((transfer.state, line.reconciled), ("posted", True))
+        self.assertFalse(transfer.finance_match_later)
+
+        # A cost moved to another month: two entries, each with its request.
+        cost = entry.line_ids.filtered("debit")
+        wizard = self.assistant(
+            "account.automatic.entry.wizard",
+            cost,
+            action="change_period",
+            move_line_ids=[(6, 0, cost.ids)],
+            expense_accrual_account=elsewhere.id,
+            journal_id=self.general.id,
+            date="2026-01-31",
+        )
+        moved, approvals = self.left_draft(wizard.do_action())
+        self.assertEqual((len(moved), len(approvals)), (2, 2))
+        for approval in approvals:
+            self.decide(approval, user=self.controller)
+        self.assertEqual(set(moved.mapped("state")), {"posted"})
+
+        # A payment; a link leads to the request for those who may read it.
+        self.clerk.group_ids |= self.env.ref("finance_hub.group_operator")
+        wizard = self.assistant(
+            "account.payment.register", bills, journal_id=self.journal.id
+        )
+        action = wizard.with_context(
+            dont_redirect_to_payments=True
+        ).action_create_payments()
+        _payment, approval = self.left_draft(action, "account.payment")
+        self.assertIn(f"/{approval.id}", action["params"]["links"][0]["url"])
+        self.assertEqual(
+            action["params"]["next"], {"type": "ir.actions.act_window_close"}
+        )
+        self.decide(approval, user=self.controller)
+        self.assertIn(bills.payment_state, ("in_payment", "paid"))
+
+        # What would be set free before anybody consents is refused as before.
+        self.env["finance.policy"].search([]).on_vendor_bill = True
+        self.env["finance.policy"].search([]).on_credit_note = True
+        wizard = self.assistant(
+            "account.move.reversal",
+            bills,
+            journal_id=bills.journal_id.id,
+            date="2026-01-20",
+        )
+        with self.assertRaises(ConsentMissing):
+            wizard.modify_moves()
+
     def paid_at_once(self):
         """Make a payment that is paid from the start, as without any entry.
 
@@ -593,6 +704,84 @@ class TestPolicies(PostingCommon):
         hold.with_user(self.controller)._release_by_person("Calculated")
         self.process()
         self.assertEqual(held.state, "posted")
+
+    def test_another_system_names_the_step(self):
+        """One of several steps, at once or one after the other, in any order."""
+        legal, tax, boss = "legal@example.com", "tax@example.com", "boss@example.com"
+        self.policy(
+            self.step(self.controller, 10, name="Legal", external_allowed=True),
+            self.step(self.treasurer, 10, name="Tax", external_allowed=True),
+            self.step(self.deputy, 10, name="Here"),
+            self.step(self.controller, 20, name="Board", external_allowed=True),
+            on_vendor_bill=True,
+        )
+        bill = self.made_by_clerk(move_type="in_invoice")
+        bill.action_post()
+        approval = self.asked(bill)
+        workflow = self.make_connector("workflow")
+        numbers = iter(range(99))
+
+        def outcome(approver, step=None, decision="approved", subject=None):
+            message_id = f"out{next(numbers)}"
+            data = {
+                "subject": subject or approval.subject,
+                "version": approval.version,
+                "decision": decision,
+                "approver": approver,
+                "decided_at": "2026-02-10T08:15:00Z",
+                **({"step": step} if step else {}),
+            }
+            body = self.cloud_event(data, message_id, type="approval.outcome.v1")
+            _outcome, message = self.receive(workflow, body, message_id)
+            self.process()
+            return message.command_ids
+
+        def states():
+            return dict(approval.step_ids.mapped(lambda s: (s.planned_name, s.state)))
+
+        steps = {
+            step["name"]: step for step in self.events_of(approval)[0].data["steps"]
+        }
+        self.assertEqual(
+            {name: (s["turn"], s["external"]) for name, s in steps.items()},
+            {
+                "Legal": (10, True),
+                "Tax": (10, True),
+                "Here": (10, False),
+                "Board": (20, True),
+            },
+        )
+        unknown = outcome(tax, "Taxes")
+        self.assertEqual((unknown.state, unknown.error_code), ("failed", "D-SCHEMA"))
+        for name in ("Legal", "Tax", "Here"):
+            self.assertIn(f"“{name}”", unknown.error)
+        self.assertNotIn("Board", unknown.error)
+        here = outcome(tax, "Here")
+        self.assertEqual((here.state, here.error_code), ("failed", "C-SOD"))
+        self.assertIn("decided here only", here.error)
+        early = outcome(boss, "Board")
+        self.assertEqual((early.state, early.error_code), ("waiting", "D-ORPHAN"))
+        # The second of those asked at once, before the first; the case is no matter.
+        self.assertEqual(outcome(tax, "TAX").state, "applied")
+        self.assertEqual(
+            states(),
+            {
+                "Legal": "to_decide",
+                "Tax": "approved",
+                "Here": "to_decide",
+                "Board": "waiting",
+            },
+        )
+        again = outcome("other@example.com", "Tax")
+        self.assertEqual((again.state, again.error_code), ("ignored", "D-STALE"))
+        self.assertIn(tax, again.error)
+        by_id = outcome(legal, steps["Legal"]["id"], subject=f"approval/{approval.id}")
+        self.assertEqual(by_id.state, "applied", by_id.error)
+        self.decide(approval, user=self.deputy)
+        self.process()
+        self.assertEqual((early.state, approval.state), ("applied", "approved"))
+        self.assertEqual(approval.decided_by, boss)
+        self.assertEqual(bill.state, "posted")
 
     # === LIFE OF A POLICY === #
 

@@ -222,7 +222,7 @@ class TestToursDesk(TourCase):
         exceptions = self.env["finance.exception"]
         reading = {
             f"action_open_{what}"
-            for what in ("subject", "trace", "audit", "payload", "same_cause")
+            for what in ("record", "trace", "audit", "payload", "same_cause")
         }
         actions = {
             name

@@ -88,10 +88,12 @@ class Claim:
 
     :ivar again_in: seconds until it is worth asking again although nothing came,
         ``None`` when nobody knows.
+    :ivar more: whether more may wait than what came.
     """
 
     parcels: Sequence[Parcel] = ()
     again_in: float | None = None
+    more: bool = True
 
 
 class _Lane:
@@ -133,8 +135,8 @@ class Engine:
         destination keeps the run waiting for its answer, which the others go on in.
     :param networks: private networks that may be reached, see
         :func:`~.addresses.parse_networks`.
-    :param threads: call ``claim`` and ``record`` in a thread beside the event loop;
-        when false they run in the loop's own thread.
+    :param threads: call ``claim`` and ``record`` in a thread beside the event loop
+        while messages are on their way; when false always in the loop's own thread.
     :param now: the present time, Unix seconds, for the gates.
     """
 
@@ -259,7 +261,7 @@ class Engine:
         """Decide when to claim again, unless a worker asked for it meanwhile."""
         if self._claim_at is not None:
             return
-        if claim.parcels:
+        if claim.parcels and claim.more:
             self._claim_at = 0.0
         elif claim.again_in is not None and claim.again_in <= const.IDLE_WAIT:
             self._claim_at = time.monotonic() + claim.again_in
@@ -289,7 +291,8 @@ class Engine:
                 self._lanes.pop(lane.key, None)
 
     async def _call(self, executor, function, argument):
-        if executor is None:
+        # With nothing on its way there is nothing to go on with meanwhile.
+        if executor is None or not self._workers:
             return function(argument)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(executor, function, argument)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -18,7 +19,7 @@ from aiohttp.resolver import ThreadedResolver
 from . import constants as const
 from .addresses import AddressRefused, check_url
 from .authentication import Authenticator, authenticated
-from .outcome import Outcome, clean_text
+from .outcome import Outcome, clean_text, truncate_body
 from .proxy import Proxy
 from .resolver import GuardedResolver
 
@@ -168,7 +169,7 @@ class HttpSender:
             return Outcome(
                 status,
                 "redirect" if 300 <= status < 400 else None,
-                _answer_headers(response.headers),
+                _answer_headers(response.raw_headers),
                 kept,
                 truncated,
                 started_at,
@@ -233,12 +234,21 @@ class _TimedConnector(aiohttp.TCPConnector):
             )
 
 
-def _answer_headers(headers) -> dict[str, str]:
-    """Return what is kept of an answer's headers; a hostile one sends many."""
+@lru_cache(maxsize=256)
+def _answer_headers(raw_headers) -> dict[str, str]:
+    """Return what is kept of an answer's headers; a hostile one sends many.
+
+    Kept for the next, as a receiver answers with the same ones for a second or longer.
+    """
     return {
-        clean_text(name): clean_text(value[: const.ANSWER_HEADER_MAX_LENGTH])
-        for name, value in islice(headers.items(), const.ANSWER_HEADERS_MAX_COUNT)
+        _header_text(name): _header_text(value)
+        for name, value in islice(raw_headers, const.ANSWER_HEADERS_MAX_COUNT)
     }
+
+
+def _header_text(raw: bytes) -> str:
+    text = raw.decode("utf-8", "surrogateescape")
+    return clean_text(text[: const.ANSWER_HEADER_MAX_LENGTH])
 
 
 def _refused(error, started_at) -> Outcome:
@@ -283,11 +293,12 @@ async def _read(response) -> tuple[bytes, bool]:
     The status is the answer. A body that does not come, or breaks off, changes nothing
     of what the receiver said; sending again would only make it take the message twice.
     """
-    if response.content.at_eof():
-        return b"", False
-    kept = bytearray()
+    content, kept = response.content, bytearray()
     try:
-        async for chunk in response.content.iter_chunked(const.BODY_KEPT_BYTES):
+        if content.is_eof():
+            # It came with the head, as short ones do: nothing to wait for.
+            return truncate_body(content.read_nowait(const.BODY_KEPT_BYTES + 1))
+        async for chunk in content.iter_chunked(const.BODY_KEPT_BYTES):
             kept += chunk
             if len(kept) > const.BODY_KEPT_BYTES:
                 response.close()

@@ -5,7 +5,7 @@ from ..models import clock, constants
 from ..models.access import require_group
 from ..models.control.compensating import plan_html
 from ..models.control.finance_compensation import KINDS
-from ..models.control.windows import window_of
+from ..models.windows import window_of
 
 
 class FinanceCompensateWizard(models.TransientModel):

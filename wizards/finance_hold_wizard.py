@@ -3,7 +3,7 @@ from odoo.exceptions import UserError
 
 from ..models import clock, constants
 from ..models.access import require_group
-from ..models.control.finance_hold import STOPPING
+from ..models.hold.finance_hold import STOPPING
 
 HOLDABLE = ("account.move", "account.payment", "res.partner")
 MANUAL_KINDS = [

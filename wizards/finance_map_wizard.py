@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from ..models import constants
 from ..models.access import require_group
+from ..models.windows import window_of
 
 
 class FinanceMapWizard(models.TransientModel):
@@ -77,7 +78,7 @@ class FinanceMapWizard(models.TransientModel):
             valid_to=self.valid_to,
             is_temporary=self.is_temporary,
         )
-        return mapping._action_form(mapping)
+        return window_of(mapping)
 
 
 class FinanceMapWizardLine(models.TransientModel):

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..models.windows import list_of
+
 STARTABLE = ("account.move", "account.payment", "res.partner")
 
 
@@ -33,7 +35,6 @@ class FinanceProcessStartWizard(models.TransientModel):
             raise UserError(self.env._("No process can be started for these records."))
         records = self.env[self.res_model].browse(self.res_ids).exists()
         processes = self.env["finance.process"]._begin_by_person(self.flow_id, records)
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_process_action"
+        return list_of(
+            self.env, "finance_process_action", [("id", "in", processes.ids)]
         )
-        return {**action, "domain": [("id", "in", processes.ids)], "context": {}}

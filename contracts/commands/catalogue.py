@@ -86,6 +86,8 @@ def business_key(command: Contract) -> str:
     """
     entry = _BY_MODEL[type(command)]
     parts = [_key_part(getattr(command, field)) for field in entry.business_key]
+    closer = [getattr(command, field) for field in entry.optional_key]
+    parts += [_key_part(value) for value in closer if value is not None]
     return ":".join((entry.name, *parts))
 
 

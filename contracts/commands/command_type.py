@@ -16,6 +16,7 @@ class CommandType:
     :ivar description: what it does in Odoo, in a sentence.
     :ivar model: contract of the data.
     :ivar business_key: fields which, with the connector, name the thing for ever.
+    :ivar optional_key: fields which name it more closely where the sender gives them.
     :ivar time_field: the field which says when it happened; a sender may leave it to
         the envelope's ``time``.
     :ivar sample: data which fits the contract, for documentation and tests.
@@ -30,6 +31,7 @@ class CommandType:
     time_field: str
     sample: dict[str, Any]
     version: int = 1
+    optional_key: tuple[str, ...] = ()
 
     @property
     def wire_type(self) -> str:

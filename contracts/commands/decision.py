@@ -41,11 +41,14 @@ class ApprovalOutcome(Contract):
 
     :ivar version: of the subject, as in the event that asked: the decision counts
         only if the subject is unchanged since.
+    :ivar step: which of several steps is decided on, by its name or id in the event
+        that asked. Without it, it is the first that is open and the approver's.
     :ivar approver: who decided, as the tool names them.
     """
 
     subject: _Subject
     version: Identifier
+    step: Identifier | None = None
     decision: Literal["approved", "rejected"]
     approver: Text
     decided_at: UtcDateTime
@@ -78,10 +81,13 @@ TYPES = (
         description="Applies a decision made elsewhere, if the subject is unchanged.",
         model=ApprovalOutcome,
         business_key=("subject", "version", "decided_at"),
+        # Two steps can be decided on in the same moment.
+        optional_key=("step",),
         time_field="decided_at",
         sample={
             "subject": "posting_request/71",
             "version": "3b1f0c55",
+            "step": "Chief accountant",
             "decision": "approved",
             "approver": "chief.accountant@example.com",
             "decided_at": _MOMENT,

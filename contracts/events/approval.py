@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 from ..base import (
+    OPEN_CHOICE,
     Contract,
     CurrencyCode,
     Description,
@@ -18,6 +19,26 @@ from .event_type import EventType
 from .parties import LEGAL_ENTITY_SAMPLE, LegalEntity
 
 
+class ApprovalStep(Contract):
+    """One consent that is needed.
+
+    :ivar id: names the step in an ``approval.outcome``.
+    :ivar name: of the step in the policy or flow; it names the step, too.
+    :ivar turn: steps of the same turn are asked at once, later turns after them.
+    :ivar who: whose consent it is.
+    :ivar external: whether another system may report it.
+    """
+
+    id: Identifier
+    name: Label
+    turn: int
+    who: Annotated[Label, PERSONAL] | None = None
+    state: Annotated[
+        Literal["waiting", "to_decide", "approved", "rejected", "ended"], OPEN_CHOICE
+    ]
+    external: bool
+
+
 class ApprovalRequested(Contract):
     """Something that waits for consent.
 
@@ -25,6 +46,7 @@ class ApprovalRequested(Contract):
     :ivar subject_version: the decision counts for this version only.
     :ivar threshold: the limit of the policy which asks for consent.
     :ivar approver: who is asked, a person or a team.
+    :ivar steps: every consent that is needed, in order of their turns.
     """
 
     id: Identifier
@@ -39,6 +61,7 @@ class ApprovalRequested(Contract):
     approver: Annotated[Label, PERSONAL] | None = None
     requested_at: UtcDateTime
     due_at: UtcDateTime | None = None
+    steps: list[ApprovalStep] = []
 
 
 class ApprovalDecided(ApprovalRequested):
@@ -62,6 +85,16 @@ _SAMPLE = {
     "approver": "Chief accountant",
     "requested_at": "2026-01-31T09:30:00Z",
     "due_at": "2026-02-02T09:30:00Z",
+    "steps": [
+        {
+            "id": "12",
+            "name": "Chief accountant",
+            "turn": 10,
+            "who": "Chief accountant",
+            "state": "to_decide",
+            "external": True,
+        }
+    ],
 }
 
 _type = partial(EventType, object="approval", owner="Controlling")
@@ -81,6 +114,7 @@ TYPES = (
         model=ApprovalDecided,
         sample={
             **_SAMPLE,
+            "steps": [{**_SAMPLE["steps"][0], "state": "approved"}],
             "decision": "approved",
             "decided_at": "2026-01-31T11:05:00Z",
             "reason": "Agrees with the payroll report",

@@ -11,6 +11,7 @@ from odoo.http import request
 
 from ...signing import entry_digest, entry_mark, mark_key
 from .. import clock
+from ..windows import list_of, window_at
 from . import constants, values
 from .guard import guard_trail
 from .limiter import Limiter
@@ -178,26 +179,18 @@ class FinanceAuditEntry(models.Model):
             raise UserError(
                 self.env._("It was deleted, or there is no single record to open.")
             )
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
+        return window_at(self.env, self.res_model, self.res_id)
 
     @api.model
     def _action_for(self, record):
         """Return the action that shows what happened to a record."""
         record.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_audit_entry_action"
+        return list_of(
+            self.env,
+            "finance_audit_entry_action",
+            [("res_model", "=", record._name), ("res_id", "=", record.id)],
+            name=self.env._("Audit trail of %s", record.display_name),
         )
-        return {
-            **action,
-            "name": self.env._("Audit trail of %s", record.display_name),
-            "domain": [("res_model", "=", record._name), ("res_id", "=", record.id)],
-            "context": {},
-        }
 
     # === NOTING === #
 

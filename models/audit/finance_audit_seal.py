@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from ...signing import AUDIT_FORMAT, Leaf, Verifier, export_seal, make_seal
 from .. import clock
 from ..access import require_group
+from ..windows import list_of
 from . import constants
 from .guard import guard_trail
 from .seals import INSERT_SEAL, SELECT_LAST_SEAL, SELECT_SEALS, Report
@@ -147,15 +148,12 @@ class FinanceAuditSeal(models.Model):
         """Show the entries that the seal covers."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_audit_entry_action"
+        return list_of(
+            self.env,
+            "finance_audit_entry_action",
+            [("id", "in", self.position_ids.mapped("entry_id"))],
+            name=self.env._("Entries of seal %s", self.number),
         )
-        return {
-            **action,
-            "name": self.env._("Entries of seal %s", self.number),
-            "domain": [("id", "in", self.position_ids.mapped("entry_id"))],
-            "context": {},
-        }
 
     # === SEALING === #
 

@@ -22,7 +22,7 @@ def values(record, shape):
         )
     except KeyError:
         for name in shape._fields:
-            record[name]
+            fields[name].__get__(record)
         return shape._make(
             [fields[name]._get_cache(env)[record_id] for name in shape._fields]
         )

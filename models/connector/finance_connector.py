@@ -1,18 +1,27 @@
 import re
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 
 from ...contracts import ContractError, validate
 from ...providers import ADAPTERS
 from .. import constants
-from ..access import create_guarded, expect_state, refuse_fields, require_group
+from ..access import require_group
+from ..windows import list_of
 
-# Fields that move by the buttons alone, so that nobody gets round the review, and
-# the value that a new record has.
-GUARDED = {"state": "draft", "requested_by_id": False, "approved_by_id": False}
 CONTENT_TYPE = "content-type"
 CODE_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
+
+
+def is_json(headers):
+    """Return whether a message says that it is JSON; all else is a file.
+
+    :param headers: mapping of the request's headers, names in any case
+    """
+    content_type = next(
+        (value for name, value in headers.items() if name.lower() == CONTENT_TYPE), ""
+    )
+    return "json" in content_type.lower()
 
 
 class FinanceConnector(models.Model):
@@ -20,9 +29,11 @@ class FinanceConnector(models.Model):
 
     _name = "finance.connector"
     _description = "Finance Connector"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.remembered", "finance.reviewed", "mail.activity.mixin"]
     _order = "name, id"
     _check_company_auto = True
+    _state_in_force = "live"
+    _retired_from = ("draft", "in_review", "live", "suspended")
 
     name = fields.Char(required=True, tracking=True)
     code = fields.Char(
@@ -46,18 +57,13 @@ class FinanceConnector(models.Model):
         tracking=True,
     )
     state = fields.Selection(
-        [
-            ("draft", "Draft"),
-            ("in_review", "In Review"),
+        selection_add=[
+            ("in_review",),
             ("live", "Live"),
             ("suspended", "Suspended"),
-            ("retired", "Retired"),
+            ("retired",),
         ],
-        required=True,
-        default="draft",
-        copy=False,
-        readonly=True,
-        tracking=True,
+        ondelete={"live": "set default", "suspended": "set default"},
     )
     user_id = fields.Many2one(
         "res.users",
@@ -81,12 +87,8 @@ class FinanceConnector(models.Model):
         help="What to do when this connection fails: whom to call, what to check, "
         "how to recover.",
     )
-    requested_by_id = fields.Many2one(
-        "res.users", string="Go-live Requested By", readonly=True, copy=False
-    )
-    approved_by_id = fields.Many2one(
-        "res.users", string="Go-live Approved By", readonly=True, copy=False
-    )
+    requested_by_id = fields.Many2one(string="Go-live Requested By")
+    approved_by_id = fields.Many2one(string="Go-live Approved By")
     endpoint_ids = fields.One2many("finance.endpoint", "connector_id", "Endpoints")
     credential_ids = fields.One2many(
         "finance.credential", "connector_id", "Credentials"
@@ -123,7 +125,6 @@ class FinanceConnector(models.Model):
         help="Payments that this system reports are registered in this journal.",
     )
     inbound_url = fields.Char(compute="_compute_inbound_url")
-    exception_count = fields.Integer(compute="_compute_counts")
     message_waiting_count = fields.Integer(compute="_compute_counts")
 
     _code_unique = models.Constraint(
@@ -147,18 +148,13 @@ class FinanceConnector(models.Model):
             )
 
     def _compute_counts(self):
-        def counts(model, domain):
-            groups = self.env[model]._read_group(
-                [("connector_id", "in", self.ids), *domain],
-                ["connector_id"],
-                ["__count"],
-            )
-            return {connector.id: count for connector, count in groups}
-
-        exceptions = counts("finance.exception", [("is_open", "=", True)])
-        messages = counts("finance.message", [("state", "=", "received")])
+        groups = self.env["finance.message"]._read_group(
+            [("connector_id", "in", self.ids), ("state", "=", "received")],
+            ["connector_id"],
+            ["__count"],
+        )
+        messages = {connector.id: count for connector, count in groups}
         for connector in self:
-            connector.exception_count = exceptions.get(connector.id, 0)
             connector.message_waiting_count = messages.get(connector.id, 0)
 
     # === CONSTRAINTS === #
@@ -201,66 +197,7 @@ class FinanceConnector(models.Model):
             except ContractError as error:
                 raise ValidationError(error.describe()) from error
 
-    # === CRUD === #
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        vals_list = create_guarded(self.env, vals_list, GUARDED)
-        connectors = super().create(vals_list)
-        self.env.registry.clear_cache()
-        return connectors
-
-    def write(self, vals):
-        refuse_fields(self.env, vals, GUARDED.keys())
-        result = super().write(vals)
-        # Routing and inbound look-ups read connectors from a cache.
-        self.env.registry.clear_cache()
-        return result
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_only_draft(self):
-        if any(connector.state != "draft" for connector in self):
-            raise UserError(
-                self.env._(
-                    "A connector that has been in use keeps its history. Retire it "
-                    "instead of deleting it."
-                )
-            )
-
     # === ACTIONS === #
-
-    def action_request_review(self):
-        """Ask an approver to put the connector live."""
-        require_group(self.env, constants.GROUP_ADMINISTRATOR)
-        for connector in self:
-            connector._expect_state("draft")
-            connector._check_ready()
-        self.sudo().write(
-            {
-                "state": "in_review",
-                "requested_by_id": self.env.user.id,
-                "approved_by_id": False,
-            }
-        )
-        return True
-
-    def action_approve(self):
-        """Put the connector live: a second person's decision."""
-        require_group(self.env, constants.GROUP_APPROVER)
-        for connector in self:
-            connector._expect_state("in_review")
-            connector._check_second_person("action_approve")
-            connector._check_ready()
-        self.sudo().write({"state": "live", "approved_by_id": self.env.user.id})
-        return True
-
-    def action_reject(self):
-        """Send the connector back to its administrator."""
-        require_group(self.env, constants.GROUP_APPROVER)
-        for connector in self:
-            connector._expect_state("in_review")
-        self.sudo().write({"state": "draft"})
-        return True
 
     def action_suspend(self):
         """Stop sending and accepting; what arrives meanwhile is kept."""
@@ -279,27 +216,19 @@ class FinanceConnector(models.Model):
         self.env["finance.delivery"]._wake_after_commit()
         return True
 
-    def action_retire(self):
-        """End the connection for good."""
-        require_group(self.env, constants.GROUP_ADMINISTRATOR)
-        for connector in self:
-            connector._expect_state("draft", "in_review", "live", "suspended")
-        self.sudo().write({"state": "retired"})
-        return True
-
     def action_open_exceptions(self):
         self.ensure_one()
         return self._action_related(
-            "finance_hub.finance_exception_action", {"search_default_open": 1}
+            "finance_exception_action", {"search_default_open": 1}
         )
 
     def action_open_messages(self):
         self.ensure_one()
-        return self._action_related("finance_hub.finance_message_action", {})
+        return self._action_related("finance_message_action")
 
     def action_open_deliveries(self):
         self.ensure_one()
-        return self._action_related("finance_hub.finance_delivery_action", {})
+        return self._action_related("finance_delivery_action")
 
     # === BUSINESS METHODS === #
 
@@ -309,11 +238,7 @@ class FinanceConnector(models.Model):
         :param headers: mapping of the request's headers, names in any case
         """
         self.ensure_one()
-        content_type = next(
-            (value for name, value in headers.items() if name.lower() == CONTENT_TYPE),
-            "",
-        )
-        if self.file_adapter and "json" not in content_type.lower():
+        if self.file_adapter and not is_json(headers):
             return ADAPTERS[self.file_adapter], self.file_adapter_options or {}
         return ADAPTERS[self.adapter], self.adapter_options or {}
 
@@ -325,15 +250,10 @@ class FinanceConnector(models.Model):
             (adapter for adapter in known if adapter and adapter.max_bytes), None
         )
 
-    def _action_related(self, xmlid, context):
+    def _action_related(self, xmlid, context=None):
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(xmlid)
-        action["domain"] = [("connector_id", "=", self.id)]
-        action["context"] = context
-        return action
-
-    def _expect_state(self, *states):
-        expect_state(self, *states)
+        domain = [("connector_id", "=", self.id)]
+        return list_of(self.env, xmlid, domain, context=context)
 
     def _has_inbound_credential(self):
         inbound = self.credential_ids.filtered(lambda c: c.direction == "inbound")

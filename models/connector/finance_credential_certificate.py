@@ -121,13 +121,8 @@ class FinanceCredential(models.Model):
             )
         )
         if renewed:
-            self.env["finance.exception"].sudo().search(
-                [
-                    ("code", "=", "T-CERT-EXPIRING"),
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", renewed.ids),
-                    ("is_open", "=", True),
-                ]
+            self.env["finance.exception"].sudo()._about(
+                renewed, "T-CERT-EXPIRING"
             )._resolve(
                 self.env._("Reported anew, as the day came nearer")
                 if force

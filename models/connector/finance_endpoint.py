@@ -39,7 +39,7 @@ class FinanceEndpoint(models.Model):
 
     _name = "finance.endpoint"
     _description = "Finance Endpoint"
-    _inherit = ["mail.thread"]
+    _inherit = ["finance.remembered", "mail.thread"]
     _order = "connector_id, name, id"
     _check_company_auto = True
 
@@ -352,24 +352,21 @@ class FinanceEndpoint(models.Model):
 
     def write(self, vals):
         refuse_fields(self.env, vals, GUARDED.keys())
-        result = super().write(vals)
-        # Routing reads endpoints from a cache.
-        self.env.registry.clear_cache()
-        return result
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_unused(self):
-        if (
-            self.env["finance.delivery"]
-            .sudo()
-            .search_count([("endpoint_id", "in", self.ids)], limit=1)
-        ):
+        if self._has_deliveries():
             raise UserError(
                 self.env._(
                     "This endpoint has deliveries, and their history is kept. "
                     "Archive it instead."
                 )
             )
+
+    def _has_deliveries(self):
+        deliveries = self.env["finance.delivery"].sudo()
+        return bool(deliveries.search_count([("endpoint_id", "in", self.ids)], limit=1))
 
     # === ACTIONS === #
 
@@ -385,13 +382,8 @@ class FinanceEndpoint(models.Model):
         require_group(self.env, constants.GROUP_ADMINISTRATOR)
         self.check_access("write")
         self.sudo().write({"state": "live", "suspended_reason": False})
-        self.env["finance.exception"].sudo().search(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "in", self.ids),
-                ("code", "in", ("T-GONE", "T-INTERNAL", "T-SUSPENDED")),
-                ("is_open", "=", True),
-            ]
+        self.env["finance.exception"].sudo()._about(
+            self, "T-GONE", "T-INTERNAL", "T-SUSPENDED"
         )._resolve(self.env._("The endpoint was resumed"))
         self.env["finance.delivery"]._wake_after_commit()
         return True

@@ -107,11 +107,7 @@ class FinanceEndpoint(models.Model):
         What waits was ordered and counted for the one, and would be sent again, or
         never, by the other.
         """
-        if (
-            self.env["finance.delivery"]
-            .sudo()
-            .search_count([("endpoint_id", "in", self.ids)], limit=1)
-        ):
+        if self._has_deliveries():
             raise UserError(
                 self.env._(
                     "This endpoint has deliveries. Make another endpoint instead, and "

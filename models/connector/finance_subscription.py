@@ -44,6 +44,7 @@ class FinanceSubscription(models.Model):
 
     _name = "finance.subscription"
     _description = "Finance Subscription"
+    _inherit = ["finance.remembered"]
     _order = "endpoint_id, id"
 
     name = fields.Char(required=True)
@@ -290,23 +291,10 @@ class FinanceSubscription(models.Model):
 
     # === CRUD === #
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        subscriptions = super().create(vals_list)
-        self.env.registry.clear_cache()
-        return subscriptions
-
     def write(self, vals):
         if "endpoint_id" in vals:
             self._refuse_moving(vals["endpoint_id"])
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
-
-    def unlink(self):
-        result = super().unlink()
-        self.env.registry.clear_cache()
-        return result
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_unused(self):

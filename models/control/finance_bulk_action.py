@@ -7,7 +7,7 @@ from odoo.exceptions import UserError
 
 from .. import clock, constants
 from ..access import require_group
-from .windows import window_of
+from ..windows import list_of, window_of
 
 _logger = logging.getLogger(__name__)
 
@@ -105,12 +105,9 @@ class FinanceBulkAction(models.Model):
         self.ensure_one()
         self.check_access("read")
         lines = self.line_ids.filtered(lambda line: line.state in ("failed", "skipped"))
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_exception_action"
+        return list_of(
+            self.env, "finance_exception_action", [("id", "in", lines.exception_id.ids)]
         )
-        action["domain"] = [("id", "in", lines.exception_id.ids)]
-        action["context"] = {}
-        return action
 
     # === STARTING === #
 

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ..windows import list_of
+
 
 class FinanceCompensable(models.AbstractModel):
     """What a compensation can be about: it shows what was done."""
@@ -28,12 +30,11 @@ class FinanceCompensable(models.AbstractModel):
         """Show what was done to make good for the record."""
         self.ensure_one()
         self.env["finance.compensation"].check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_compensation_action"
+        return list_of(
+            self.env,
+            "finance_compensation_action",
+            [("res_model", "=", self._name), ("res_id", "=", self.id)],
         )
-        action["domain"] = [("res_model", "=", self._name), ("res_id", "=", self.id)]
-        action["context"] = {}
-        return action
 
 
 class AccountMove(models.Model):

@@ -7,8 +7,8 @@ from odoo.tools.misc import format_date
 
 from .. import clock, constants
 from ..access import require_group
+from ..windows import dialog_of, window_of
 from . import compensating
-from .windows import dialog_of, window_of
 
 KINDS = [
     ("reversal", "Reverse the Entry"),
@@ -33,7 +33,7 @@ class FinanceCompensation(models.Model):
 
     _name = "finance.compensation"
     _description = "Finance Compensation"
-    _inherit = ["finance.approvable", "mail.thread"]
+    _inherit = ["finance.approvable", "finance.about"]
     _order = "id desc"
     _rec_name = "title"
 
@@ -117,14 +117,6 @@ class FinanceCompensation(models.Model):
     def _unlink_never(self):
         raise UserError(self.env._("Compensations are kept; take them back instead."))
 
-    def _mail_get_operation_for_mail_message_operation(self, message_operation):
-        """Let those comment who work here, see finance.exception."""
-        if message_operation == "create" and any(
-            self.env.user.has_group(group) for group in constants.GROUPS_WORKING
-        ):
-            return dict.fromkeys(self, "read")
-        return super()._mail_get_operation_for_mail_message_operation(message_operation)
-
     # === ACTIONS === #
 
     def action_undo(self):
@@ -136,12 +128,6 @@ class FinanceCompensation(models.Model):
         wizard = self.env["finance.compensate.wizard"].create({"undoes_id": self.id})
         return dialog_of(wizard, self.env._("Take Back: why?"))
 
-    def action_open_record(self):
-        """Open what was compensated."""
-        self.ensure_one()
-        self.check_access("read")
-        return window_of(self._record())
-
     def action_open_result(self):
         """Open what was booked."""
         self.ensure_one()
@@ -152,13 +138,6 @@ class FinanceCompensation(models.Model):
         self.ensure_one()
         self.check_access("read")
         return window_of(self.exception_id)
-
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.title
-        )
 
     # === ASKING === #
 
@@ -332,11 +311,6 @@ class FinanceCompensation(models.Model):
         return dict(self._fields["kind"]._description_selection(self.env))[kind]
 
     # === RECORDS === #
-
-    def _record(self):
-        """Return what is compensated, an empty recordset if it is gone."""
-        self.ensure_one()
-        return self.env[self.res_model].browse(self.res_id).exists()
 
     def _result(self):
         """Return what was booked, an empty recordset without."""

@@ -32,6 +32,18 @@ class FinanceCommand(models.Model):
 
     # === THE SECOND PERSON === #
 
+    def _correctors(self):
+        """Return the people who corrected the commands, or what they correct.
+
+        Whoever corrects cannot approve.
+        """
+        people = self.env["res.users"]
+        command = self
+        while command:
+            people |= command.corrected_by_id
+            command = command.corrected_from_id
+        return people
+
     def _hand_in(self):
         """Have a correction applied; one of more than a name is approved first."""
         self.ensure_one()

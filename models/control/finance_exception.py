@@ -16,7 +16,7 @@ class FinanceException(models.Model):
 
     _name = "finance.exception"
     _description = "Finance Exception"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.about", "mail.activity.mixin"]
     _order = "rank desc, due_at, id"
     _rec_name = "summary"
 
@@ -233,41 +233,7 @@ class FinanceException(models.Model):
             },
         }
 
-    def action_open_subject(self):
-        """Open what the exception is about."""
-        self.ensure_one()
-        record = self._record()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
-
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.summary
-        )
-
     # === BUSINESS METHODS === #
-
-    def _mail_get_operation_for_mail_message_operation(self, message_operation):
-        """Let those comment who work here, though nobody writes on the row itself.
-
-        Auditors look on and leave no trace.
-        """
-        workers = (
-            constants.GROUP_OPERATOR,
-            constants.GROUP_APPROVER,
-            constants.GROUP_ADMINISTRATOR,
-        )
-        if message_operation == "create" and any(
-            self.env.user.has_group(group) for group in workers
-        ):
-            return dict.fromkeys(self, "read")
-        return super()._mail_get_operation_for_mail_message_operation(message_operation)
 
     @api.model
     def _open(
@@ -359,12 +325,20 @@ class FinanceException(models.Model):
         self.invalidate_model(flush=False)
         return self.browse(exception_id)
 
-    def _record(self):
-        """Return what the exception is about, an empty recordset if it is gone."""
-        self.ensure_one()
-        if self.res_model not in self.env:
-            return self.browse()
-        return self.env[self.res_model].browse(self.res_id).exists()
+    @api.model
+    def _about(self, records, *codes):
+        """Return the open exceptions about records.
+
+        :param codes: of the taxonomy; without one, of any kind
+        """
+        domain = [
+            ("res_model", "=", records._name),
+            ("res_id", "in", records.ids),
+            ("is_open", "=", True),
+        ]
+        if codes:
+            domain.append(("code", "in", codes))
+        return self.search(domain)
 
     def _retryable(self):
         """Return the records that can be tried again to solve this, by model."""

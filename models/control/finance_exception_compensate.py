@@ -3,8 +3,8 @@ from odoo.exceptions import UserError
 
 from .. import constants
 from ..access import require_group
+from ..windows import dialog_of
 from .finance_compensation import KINDS
-from .windows import dialog_of
 
 # What is proposed first for a kind of exception; whatever else fits comes after it.
 PROPOSED = {

@@ -13,7 +13,7 @@ class FinanceExceptionKind(models.Model):
 
     _name = "finance.exception.kind"
     _description = "Finance Exception Kind"
-    _inherit = ["mail.thread"]
+    _inherit = ["finance.remembered", "mail.thread"]
     _order = "klass, code"
     _rec_name = "title"
 
@@ -62,13 +62,6 @@ class FinanceExceptionKind(models.Model):
         "CHECK (second_person_from IS NULL OR second_person_from >= 0)",
         "The amount from which on a second person decides can't be negative.",
     )
-
-    # === CRUD === #
-
-    def write(self, vals):
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
 
     # === BUSINESS METHODS === #
 

@@ -6,7 +6,7 @@ from odoo.fields import Domain
 
 from .. import constants
 from ..access import require_group
-from .windows import window_of
+from ..windows import list_of, window_of
 
 # Models whose records are joined to an exception by the correlation id.
 CONCERNED = (
@@ -162,12 +162,9 @@ class FinanceException(models.Model):
         """Show the open ones that have the cause of this."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_exception_action"
+        return list_of(
+            self.env, "finance_exception_action", list(self._same_cause_domain())
         )
-        action["domain"] = list(self._same_cause_domain())
-        action["context"] = {}
-        return action
 
     # === WHAT CAN BE DONE === #
 

@@ -2,7 +2,6 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from .. import constants
-from .windows import window_of
 
 
 class FinanceLink(models.Model):
@@ -10,6 +9,7 @@ class FinanceLink(models.Model):
 
     _name = "finance.link"
     _description = "Finance Link"
+    _inherit = ["finance.pointing"]
     _order = "id desc"
     _rec_name = "record_name"
 
@@ -28,17 +28,6 @@ class FinanceLink(models.Model):
     user_id = fields.Many2one(
         "res.users", string="Linked By", required=True, readonly=True
     )
-
-    def action_open_record(self):
-        """Open what was linked."""
-        self.ensure_one()
-        self.check_access("read")
-        return window_of(self._record())
-
-    def _record(self):
-        """Return what was linked, an empty recordset if it is gone."""
-        self.ensure_one()
-        return self.env[self.res_model].browse(self.res_id).exists()
 
 
 class FinanceCommand(models.Model):

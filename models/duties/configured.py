@@ -29,6 +29,7 @@ class FinanceConfigured(models.AbstractModel):
             "suspended_reason",
             "requested_by_id",
             "approved_by_id",
+            "approved_at",
             "live_at",
             "configured_at",
             "configured_by_ids",

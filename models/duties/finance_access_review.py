@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from .. import clock
 from .. import constants as hub
 from ..access import require_group
+from ..windows import window_of
 from . import constants
 
 
@@ -72,12 +73,7 @@ class FinanceAccessReview(models.Model):
         """Begin the review of this quarter, if it was not begun yet."""
         require_group(self.env, hub.GROUP_APPROVER, hub.GROUP_AUDITOR)
         review = self.sudo()._begin(self.env.company)
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": review.id,
-            "views": [(False, "form")],
-        }
+        return window_of(review)
 
     def action_open_lines(self):
         """Open all accesses of the review."""
@@ -202,10 +198,6 @@ class FinanceAccessReview(models.Model):
             review.activity_unlink(
                 ["mail.mail_activity_data_todo"], only_automated=True
             )
-            self.env["finance.exception"].search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "=", review.id),
-                    ("is_open", "=", True),
-                ]
-            )._resolve(self.env._("Every access was decided on."))
+            self.env["finance.exception"]._about(review)._resolve(
+                self.env._("Every access was decided on.")
+            )

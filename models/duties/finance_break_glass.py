@@ -6,6 +6,7 @@ from odoo.exceptions import UserError, ValidationError
 from .. import clock
 from .. import constants as hub
 from ..access import create_guarded, refuse_fields, require_group
+from ..windows import list_of
 from ..words import age_text
 from . import constants
 
@@ -240,12 +241,7 @@ class FinanceBreakGlass(models.Model):
         """Open the entries of the audit trail of that time."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_audit_entry_action"
-        )
-        action["domain"] = self._entries_domain()
-        action["context"] = {}
-        return action
+        return list_of(self.env, "finance_audit_entry_action", self._entries_domain())
 
     # === BUSINESS METHODS === #
 
@@ -376,13 +372,7 @@ class FinanceBreakGlass(models.Model):
             )
 
     def _exceptions(self):
-        return self.env["finance.exception"].search(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "in", self.ids),
-                ("is_open", "=", True),
-            ]
-        )
+        return self.env["finance.exception"]._about(self)
 
     # === THE TRAIL === #
 

@@ -189,21 +189,8 @@ class FinanceConnector(models.Model):
             retry=retry,
         )
 
-    def _check_ready(self):
-        """Refuse to go live while something would surely fail.
-
-        :raise UserError: listing everything that is missing
-        """
-        self.ensure_one()
-        missing = [text for item in self._gate() for text in item.missing]
-        if missing:
-            raise UserError(
-                self.env._(
-                    "“%(name)s” can't go live yet. It still needs: %(missing)s.",
-                    name=self.name,
-                    missing="; ".join(missing),
-                )
-            )
+    def _missing(self):
+        return [text for item in self._gate() for text in item.missing]
 
     def _gate(self):
         """Return the checklist: items, in the order in which one fills them in."""

@@ -16,7 +16,8 @@ OLDEST_MESSAGE = """
 class FinanceConnector(models.Model):
     """How much may go wrong on a connection before somebody is told."""
 
-    _inherit = "finance.connector"
+    _name = "finance.connector"
+    _inherit = ["finance.connector", "finance.watched"]
 
     max_failure_percent = fields.Float(
         string="Failures (%)",
@@ -87,23 +88,20 @@ class FinanceConnector(models.Model):
         self.env.flush_all()
         connectors = self.search([("state", "=", "live")])
         glances = connectors.endpoint_ids._glances()
-        beyond = self.browse()
+        breaches = {}
         for connector in connectors:
             total = Glance()
             for endpoint in connector.endpoint_ids:
                 total.add(glances.get(endpoint.id) or Glance())
-            breaches = connector._breaches(total, clock.naive_now())
-            if breaches:
-                beyond |= connector
-                connector._report_breaches(breaches)
-        self.env["finance.exception"].search(
-            [
-                ("code", "=", constants.CODE_THRESHOLD),
-                ("res_model", "=", self._name),
-                ("is_open", "=", True),
-                ("res_id", "not in", beyond.ids),
-            ]
-        )._resolve(self.env._("Within its thresholds again."))
+            found = connector._breaches(total, clock.naive_now())
+            if found:
+                breaches[connector] = found
+        # Those that are live no longer are not beyond anything, either.
+        everyone = self.with_context(active_test=False).search([])
+        everyone._tell_breaches(constants.CODE_THRESHOLD, breaches)
+
+    def _breached_connector(self):
+        return self
 
     def _breaches(self, total, now):
         """Return what is beyond its threshold, a sentence each.
@@ -174,28 +172,3 @@ class FinanceConnector(models.Model):
                     )
                 )
         return found
-
-    def _report_breaches(self, breaches):
-        """Put it before a person; again only when something else is beyond."""
-        fingerprint = f"connector:{self.id}:thresholds"
-        cause = "\n".join(breaches)
-        exceptions = self.env["finance.exception"]
-        known = exceptions.search(
-            [
-                ("fingerprint", "=", f"{constants.CODE_THRESHOLD}:{fingerprint}"),
-                ("is_open", "=", True),
-            ],
-            limit=1,
-        )
-        if known:
-            known.cause = cause
-            return
-        exceptions._open(
-            constants.CODE_THRESHOLD,
-            company=self.company_id,
-            record=self,
-            connector=self,
-            fingerprint=fingerprint,
-            summary=self.env._("“%s” is beyond its thresholds", self.name),
-            cause=cause,
-        )

@@ -4,6 +4,7 @@ from odoo import api, fields, models, tools
 from odoo.exceptions import RedirectWarning, UserError
 
 from ..audit import constants as audit
+from ..windows import list_of
 from . import constants
 
 REASON = "finance_duty_reason"
@@ -27,6 +28,7 @@ class FinanceDuty(models.Model):
 
     _name = "finance.duty"
     _description = "Finance Duty"
+    _inherit = ["finance.remembered"]
     _order = "kind desc, sequence, id"
 
     name = fields.Char(required=True, readonly=True, translate=True)
@@ -59,31 +61,17 @@ class FinanceDuty(models.Model):
         for duty in self:
             duty.user_count = len(duty._holders())
 
-    # === CRUD === #
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        duties = super().create(vals_list)
-        self.env.registry.clear_cache()
-        return duties
-
-    def write(self, vals):
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
-
     # === ACTIONS === #
 
     def action_open_holders(self):
         """Open the lines of those who hold it."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_access_line_action"
+        return list_of(
+            self.env,
+            "finance_access_line_action",
+            [("group_id", "in", self.sudo().group_ids.ids)],
         )
-        action["domain"] = [("group_id", "in", self.sudo().group_ids.ids)]
-        action["context"] = {}
-        return action
 
     # === BUSINESS METHODS === #
 

@@ -12,3 +12,4 @@ from . import finance_process_check
 from . import finance_flow_health
 from . import finance_transaction
 from . import finance_holdable
+from . import finance_handler_approval_outcome

@@ -3,20 +3,14 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import is_html_empty
 
 from ...contracts import ContractError, check_filter, compile_filter
-from .. import clock, constants
+from .. import constants
 from ..access import create_guarded, refuse_fields, require_group
+from ..windows import list_of, window_of
 from . import words
 
-GUARDED = {
-    "state": "draft",
-    "requested_by_id": False,
-    "approved_by_id": False,
-    "live_since": False,
-    "is_template": False,
-    "advance_at": False,
-}
+GUARDED = {"is_template": False, "advance_at": False}
 # What a flow in use may not change: its processes would no longer be what they were.
-FROZEN = {
+CONTENT = {
     "company_id",
     "start_kind",
     "start_event",
@@ -35,8 +29,10 @@ class FinanceFlow(models.Model):
 
     _name = "finance.flow"
     _description = "Finance Flow"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.versioned", "mail.activity.mixin"]
     _order = "is_template, name, id"
+    _state_in_force = "live"
+    _retired_from = ("draft", "in_review", "live")
 
     name = fields.Char(required=True, translate=True, tracking=True)
     purpose = fields.Char(translate=True, help="What it is for, in a sentence.")
@@ -46,17 +42,12 @@ class FinanceFlow(models.Model):
         "res.company", index=True, default=lambda self: self.env.company
     )
     state = fields.Selection(
-        [
-            ("draft", "Draft"),
-            ("in_review", "In Review"),
+        selection_add=[
+            ("in_review",),
             ("live", "Live"),
-            ("retired", "Retired"),
+            ("retired",),
         ],
-        required=True,
-        default="draft",
-        copy=False,
-        readonly=True,
-        tracking=True,
+        ondelete={"live": "set default"},
     )
     user_id = fields.Many2one(
         "res.users",
@@ -132,16 +123,12 @@ class FinanceFlow(models.Model):
     template_id = fields.Many2one(
         "finance.flow", string="Made From", readonly=True, copy=False
     )
-    replaces_id = fields.Many2one(
-        "finance.flow", string="New Version Of", readonly=True, copy=False
+    previous_id = fields.Many2one(
+        "finance.flow", string="New Version Of", readonly=True, copy=False, index=True
     )
-    requested_by_id = fields.Many2one(
-        "res.users", string="Go-live Requested By", readonly=True, copy=False
-    )
-    approved_by_id = fields.Many2one(
-        "res.users", string="Go-live Approved By", readonly=True, copy=False
-    )
-    live_since = fields.Datetime(readonly=True, copy=False)
+    requested_by_id = fields.Many2one(string="Go-live Requested By")
+    approved_by_id = fields.Many2one(string="Go-live Approved By")
+    approved_at = fields.Datetime(string="Live Since")
     advance_at = fields.Datetime(readonly=True, copy=False)
 
     _live_idx = models.Index("(company_id) WHERE state = 'live'")
@@ -182,12 +169,7 @@ class FinanceFlow(models.Model):
     def write(self, vals):
         refuse_fields(self.env, vals, GUARDED.keys())
         if not self.env.su:
-            if self.filtered("is_template"):
-                raise UserError(
-                    self.env._("Templates stay as they are; use this template first.")
-                )
-            if FROZEN & vals.keys():
-                self._refuse_frozen()
+            self._refuse_templates()
         return super().write(vals)
 
     def copy_data(self, default=None):
@@ -198,16 +180,8 @@ class FinanceFlow(models.Model):
         return rows
 
     @api.ondelete(at_uninstall=False)
-    def _unlink_only_draft(self):
-        for flow in self:
-            if flow.state != "draft" or flow.is_template:
-                raise UserError(
-                    self.env._(
-                        "“%s” was in use, or is a template. Retire it instead of "
-                        "deleting it.",
-                        flow.name,
-                    )
-                )
+    def _unlink_no_template(self):
+        self._refuse_templates()
 
     # === ACTIONS === #
 
@@ -224,125 +198,38 @@ class FinanceFlow(models.Model):
             }
         )
         flow.sudo().template_id = self
-        return flow._action_form()
-
-    def action_new_version(self):
-        """Make a draft of a flow that is live; it takes its place once it is live."""
-        self.ensure_one()
-        require_group(self.env, constants.GROUP_ADMINISTRATOR)
-        self._expect_state("live", "retired")
-        flow = self.copy({"name": self.name})
-        flow.sudo().replaces_id = self
-        return flow._action_form()
-
-    def action_request_review(self):
-        """Ask an approver to put the flow live."""
-        require_group(self.env, constants.GROUP_ADMINISTRATOR)
-        for flow in self:
-            flow._expect_state("draft")
-            flow._check_ready()
-        self.sudo().write(
-            {
-                "state": "in_review",
-                "requested_by_id": self.env.user.id,
-                "approved_by_id": False,
-            }
-        )
-        return True
-
-    def action_approve(self):
-        """Put the flow live: a second person's decision."""
-        require_group(self.env, constants.GROUP_APPROVER)
-        for flow in self:
-            flow._expect_state("in_review")
-            if self.env.user in (flow.requested_by_id, flow.create_uid):
-                raise UserError(
-                    self.env._(
-                        "You configured or submitted “%s” yourself, so somebody "
-                        "else must put it live.",
-                        flow.name,
-                    )
-                )
-            flow._check_ready()
-        flows = self.sudo()
-        flows.write(
-            {
-                "state": "live",
-                "approved_by_id": self.env.user.id,
-                "live_since": clock.naive_now(),
-            }
-        )
-        flows.replaces_id.filtered(lambda f: f.state == "live").state = "retired"
-        return True
-
-    def action_reject(self):
-        """Send the flow back to its administrator."""
-        require_group(self.env, constants.GROUP_APPROVER)
-        for flow in self:
-            flow._expect_state("in_review")
-        self.sudo().write({"state": "draft"})
-        return True
-
-    def action_retire(self):
-        """Start no more processes; those that run go on to their end."""
-        require_group(self.env, constants.GROUP_ADMINISTRATOR)
-        for flow in self:
-            flow._expect_state("draft", "in_review", "live")
-        self.sudo().write({"state": "retired"})
-        return True
+        return window_of(flow)
 
     def action_open_processes(self):
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_process_action"
-        )
-        return {**action, "domain": [("flow_id", "=", self.id)], "context": {}}
+        return list_of(self.env, "finance_process_action", [("flow_id", "=", self.id)])
 
     # === BUSINESS METHODS === #
 
-    def _action_form(self):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": self.id,
-            "views": [(False, "form")],
-        }
+    @api.model
+    def _reviewed_fields(self):
+        return CONTENT
 
-    def _refuse_frozen(self):
-        for flow in self:
-            if flow.state != "draft":
-                raise UserError(
-                    self.env._(
-                        "“%s” was submitted or is in use, and stays as it is. Have it "
-                        "sent back, or make a new version.",
-                        flow.name,
-                    )
-                )
+    def _note_change(self):
+        self._refuse_templates()
+        return super()._note_change()
 
     def _expect_state(self, *states):
-        self.ensure_one()
-        # Every button comes by here: not for another company's flow.
-        self.check_access("read")
-        if self.is_template:
-            raise UserError(self.env._("“%s” is a template: use it first.", self.name))
-        if self.state not in states:
-            labels = dict(self._fields["state"]._description_selection(self.env))
+        self._refuse_templates()
+        return super()._expect_state(*states)
+
+    def _refuse_templates(self):
+        for flow in self.filtered("is_template"):
             raise UserError(
                 self.env._(
-                    "“%(name)s” is %(state)s; this is possible only from: %(allowed)s.",
-                    name=self.name,
-                    state=labels[self.state],
-                    allowed=", ".join(labels[state] for state in states),
+                    "“%s” is a template and stays as it is. Press Use This Template.",
+                    flow.name,
                 )
             )
 
-    def _check_ready(self):
-        """Refuse to go live without what somebody needs when it fails.
-
-        :raise UserError: listing everything that is missing
-        """
-        self.ensure_one()
+    def _missing(self):
+        """Return what it needs to go live: what somebody needs when it fails, too."""
         missing = []
         if not self.user_id:
             missing.append(self.env._("an owner"))
@@ -356,14 +243,7 @@ class FinanceFlow(models.Model):
             missing.append(self.env._("a threshold: the most open exceptions"))
         if not self.step_ids:
             missing.append(self.env._("at least one step"))
-        if missing:
-            raise UserError(
-                self.env._(
-                    "“%(name)s” can't go live yet. It still needs: %(missing)s.",
-                    name=self.name,
-                    missing="; ".join(missing),
-                )
-            )
+        return missing
 
     def _start_condition(self):
         """Return the compiled condition of the start, None without one.

@@ -9,7 +9,8 @@ CODE = "B-FLOW-THRESHOLD"
 class FinanceFlow(models.Model):
     """How a flow is doing: its attainment and its thresholds."""
 
-    _inherit = "finance.flow"
+    _name = "finance.flow"
+    _inherit = ["finance.flow", "finance.watched"]
 
     attainment_day = fields.Char(string="On Time, 24 h", compute="_compute_attainment")
     attainment_week = fields.Char(
@@ -90,43 +91,23 @@ class FinanceFlow(models.Model):
         sums = self.env["finance.flow.tally"]._sums(self.ids)
         counts = self._exception_counts()
         oldest = self._oldest_due()
+        breaches = {}
         for flow in self:
-            breaches = flow._breaches(
+            found = flow._breaches(
                 sums.get(flow.id, {}).get("day", (0, 0, 0)),
                 counts.get(flow.id, 0),
                 oldest.get(flow.id),
             )
-            text = "\n".join(breaches) or False
+            if found:
+                breaches[flow] = found
+            text = "\n".join(found) or False
             if flow.breach != text:
                 flow.breach = text
-            known = self.env["finance.exception"].search(
-                [
-                    ("code", "=", CODE),
-                    ("res_model", "=", self._name),
-                    ("res_id", "=", flow.id),
-                    ("is_open", "=", True),
-                ]
-            )
-            if not breaches:
-                known._resolve(self.env._("Within its thresholds again."))
-            elif known:
-                known.cause = text
-            else:
-                flow._report_breach(text)
-
-    def _report_breach(self, text):
-        exception = self.env["finance.exception"]._open(
-            CODE,
-            company=self.company_id,
-            record=self,
-            fingerprint=f"flow:{self.id}",
-            summary=self.env._("%s is outside its thresholds", self.name),
-            cause=text,
-        )
-        if self.team_id:
-            exception.write(
-                {"team_id": self.team_id.id, "owner_team": self.team_id.name}
-            )
+        for flow, exception in self._tell_breaches(CODE, breaches).items():
+            if flow.team_id:
+                exception.write(
+                    {"team_id": flow.team_id.id, "owner_team": flow.team_id.name}
+                )
 
     def _oldest_due(self):
         """Return {flow id: hours by which its latest step is late}."""

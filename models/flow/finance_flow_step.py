@@ -6,7 +6,7 @@ from odoo.fields import Domain
 
 from ...contracts import ContractError, compile_filter
 from .. import constants
-from ..control.finance_hold import KINDS as HOLD_KINDS
+from ..hold.finance_hold import KINDS as HOLD_KINDS
 from . import words
 
 
@@ -15,7 +15,9 @@ class FinanceFlowStep(models.Model):
 
     _name = "finance.flow.step"
     _description = "Finance Flow Step"
+    _inherit = ["finance.versioned.part"]
     _order = "flow_id, sequence, id"
+    _whole = "flow_id"
 
     flow_id = fields.Many2one(
         "finance.flow", required=True, index=True, ondelete="cascade"
@@ -116,27 +118,6 @@ class FinanceFlowStep(models.Model):
                         error=error,
                     )
                 ) from error
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        if not self.env.su:
-            flows = self.env["finance.flow"].browse(
-                {vals.get("flow_id") for vals in vals_list} - {None}
-            )
-            flows._refuse_frozen()
-        return super().create(vals_list)
-
-    def write(self, vals):
-        if not self.env.su:
-            self.flow_id._refuse_frozen()
-            if "flow_id" in vals:
-                self.env["finance.flow"].browse(vals["flow_id"])._refuse_frozen()
-        return super().write(vals)
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_only_draft(self):
-        if not self.env.su:
-            self.flow_id._refuse_frozen()
 
     def _team(self):
         self.ensure_one()

@@ -1,5 +1,7 @@
 from odoo import models
 
+from ..windows import list_of
+
 
 class FinanceHoldable(models.AbstractModel):
     """What can be held can go through a process, too."""
@@ -10,8 +12,8 @@ class FinanceHoldable(models.AbstractModel):
         """Open the processes of the record."""
         self.ensure_one()
         self.env["finance.process"].check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_process_action"
+        return list_of(
+            self.env,
+            "finance_process_action",
+            [("res_model", "=", self._name), ("res_id", "=", self.id)],
         )
-        domain = [("res_model", "=", self._name), ("res_id", "=", self.id)]
-        return {**action, "domain": domain, "context": {}}

@@ -4,6 +4,7 @@ from odoo.exceptions import UserError
 from .. import clock, constants
 from ..access import require_group
 from ..insight.glance import hour_of
+from ..windows import list_of
 from . import words
 
 RUNNING = ("running", "stopped")
@@ -20,7 +21,7 @@ class FinanceProcess(models.Model):
 
     _name = "finance.process"
     _description = "Finance Process"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.about", "mail.activity.mixin"]
     _order = "id desc"
 
     name = fields.Char(string="What It Is About", required=True, readonly=True)
@@ -46,6 +47,21 @@ class FinanceProcess(models.Model):
         string="Diverges", readonly=True, help="It and the books disagree."
     )
     key = fields.Char(required=True, readonly=True)
+    run = fields.Integer(
+        default=1,
+        required=True,
+        readonly=True,
+        aggregator=False,
+        help="Which run of the flow for the same thing this is.",
+    )
+    previous_id = fields.Many2one(
+        "finance.process",
+        string="Follows",
+        readonly=True,
+        index="btree_not_null",
+        help="The run before, which had ended when this one was started.",
+    )
+    next_ids = fields.One2many("finance.process", "previous_id", "Followed By")
     res_model = fields.Char(string="Model", readonly=True, required=True)
     res_id = fields.Many2oneReference(
         string="Record", model_field="res_model", readonly=True, required=True
@@ -66,6 +82,10 @@ class FinanceProcess(models.Model):
         readonly=True,
         ondelete="set null",
         index="btree_not_null",
+    )
+    # Not a link: events are purged, and what was read once is not to count again.
+    told_event_id = fields.Integer(
+        string="Last Event Told", readonly=True, aggregator=False
     )
     start_user_id = fields.Many2one("res.users", string="Started By", readonly=True)
     started_at = fields.Datetime(required=True, readonly=True)
@@ -91,8 +111,8 @@ class FinanceProcess(models.Model):
     )
     runbook = fields.Html(related="flow_id.runbook")
 
-    # One process of a flow for one thing, however often it is told of.
-    _key_unique = models.UniqueIndex("(flow_id, key)")
+    # One run of a flow for one thing at a time, however often it is told of.
+    _key_unique = models.UniqueIndex("(flow_id, key, run)")
     _record_idx = models.Index("(res_model, res_id)")
     _correlation_idx = models.Index("(correlation_id)")
     _woken_idx = models.Index("(flow_id, id) WHERE woken")
@@ -143,14 +163,6 @@ class FinanceProcess(models.Model):
     def _unlink_never(self):
         raise UserError(self.env._("Processes are kept; cancel them instead."))
 
-    def _mail_get_operation_for_mail_message_operation(self, message_operation):
-        """Let those comment who work here, see finance.exception."""
-        if message_operation == "create" and any(
-            self.env.user.has_group(group) for group in constants.GROUPS_WORKING
-        ):
-            return dict.fromkeys(self, "read")
-        return super()._mail_get_operation_for_mail_message_operation(message_operation)
-
     # === ACTIONS === #
 
     def action_look(self):
@@ -185,42 +197,17 @@ class FinanceProcess(models.Model):
             "context": {"default_process_ids": self.ids},
         }
 
-    def action_open_record(self):
-        """Open the document or payment."""
-        self.ensure_one()
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
-
     def action_open_transaction(self):
         """Open the transactions of the case."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_transaction_action"
-        )
-        domain = [("id", "in", self._transactions().ids)]
-        return {**action, "domain": domain, "context": {}}
-
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.name
+        return list_of(
+            self.env,
+            "finance_transaction_action",
+            [("id", "in", self._transactions().ids)],
         )
 
     # === WHAT IT IS ABOUT === #
-
-    def _record(self):
-        """Return what the process is about, an empty recordset if it is gone."""
-        self.ensure_one()
-        if self.res_model not in self.env:
-            return self.browse()
-        return self.env[self.res_model].browse(self.res_id).exists()
 
     def _document(self):
         """Return the document or payment: what can be held and posted."""
@@ -339,18 +326,7 @@ class FinanceProcess(models.Model):
 
     def _open_exceptions(self, *codes):
         """Return the open exceptions about the processes."""
-        return (
-            self.env["finance.exception"]
-            .sudo()
-            .search(
-                [
-                    ("code", "in", codes),
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", self.ids),
-                    ("is_open", "=", True),
-                ]
-            )
-        )
+        return self.env["finance.exception"].sudo()._about(self, *codes)
 
     def _report(self, code, fingerprint, summary, cause, team=None):
         """Open an exception about the process, for the team of its flow.

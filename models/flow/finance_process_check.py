@@ -64,7 +64,8 @@ class FinanceProcess(models.Model):
         record = self._record()
         if not record:
             return {"gone": self.env._("What the process is about is gone.")}
-        if self.state == "cancelled":
+        if self.state == "cancelled" or self.next_ids:
+            # What follows it answers for the document now.
             return {}
         return {
             **self._divergences_of_document(),

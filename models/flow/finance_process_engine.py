@@ -202,7 +202,7 @@ class FinanceProcess(models.Model):
     @api.model
     def _first_event(self, head):
         """Return from where on the very first reading begins: the first flow's life."""
-        since = self._live_flows().mapped("live_since")
+        since = self._live_flows().mapped("approved_at")
         if not since:
             return head
         self.env.cr.execute(
@@ -217,7 +217,7 @@ class FinanceProcess(models.Model):
         for flow in flows:
             if (
                 flow.company_id == event.company_id
-                and event.occurred_at >= flow.live_since
+                and event.occurred_at >= flow.approved_at
             ):
                 self._start(
                     flow,
@@ -280,7 +280,7 @@ class FinanceProcess(models.Model):
     @api.model
     def _read_commands(self):
         now = clock.naive_now()
-        since = min([now, *filter(None, self._live_flows().mapped("live_since"))])
+        since = min([now, *filter(None, self._live_flows().mapped("approved_at"))])
         cursor = self.env["finance.flow.cursor"]._claim("command", moment=since)
         if not cursor:
             return
@@ -313,7 +313,7 @@ class FinanceProcess(models.Model):
             if (
                 flow.start_command == command.type
                 and flow.company_id == command.company_id
-                and command.applied_at >= flow.live_since
+                and command.applied_at >= flow.approved_at
             ):
                 self._start(
                     flow,

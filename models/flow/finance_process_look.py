@@ -2,9 +2,10 @@ from typing import NamedTuple
 
 from odoo import models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
 
 from .. import clock
-from ..control.finance_hold import RecordHeld
+from ..hold.finance_hold import RecordHeld
 from . import words
 
 
@@ -106,9 +107,15 @@ class FinanceProcessStep(models.Model):
 
     def _look_event(self):
         process, definition = self.process_id, self.definition_id
-        scope = [("res_model", "=", process.res_model), ("res_id", "=", process.res_id)]
+        own = Domain("res_model", "=", process.res_model) & Domain(
+            "res_id", "=", process.res_id
+        )
+        scope = own
         if process.correlation_id:
-            scope = ["|", ("correlation_id", "=", process.correlation_id), "&", *scope]
+            scope |= Domain("correlation_id", "=", process.correlation_id)
+        if process.previous_id:
+            # What became of the document before was for the run before.
+            scope &= ~own | Domain("occurred_at", ">", process.previous_id.ended_at)
         condition = definition._content_condition()
         for event in self.env["finance.event"].search(
             [
@@ -145,6 +152,12 @@ class FinanceProcessStep(models.Model):
                     ("company_id", "=", self.company_id.id),
                 ]
             )
+        if process.previous_id:
+            # A verdict counts once; money that is there still is there.
+            since = process.previous_id.ended_at
+            commands = commands.filtered(
+                lambda c: c.applied_at > since or process._of_this_run(c.transaction_id)
+            )
         for command in commands.sorted(
             lambda c: (c.occurred_at or c.applied_at or c.create_date, c.id)
         ):
@@ -157,8 +170,8 @@ class FinanceProcessStep(models.Model):
         return Look("active", why=definition._waiting_text())
 
     def _look_status(self):
-        definition = self.definition_id
-        transactions = self.process_id._transactions()
+        definition, process = self.definition_id, self.process_id
+        transactions = process._of_this_run(process._transactions())
         axis, statuses = words.reached_by(definition.wait_status)
         reached = transactions.transition_ids.filtered(
             lambda t: t.axis == axis and t.status in statuses

@@ -1,5 +1,6 @@
 from odoo import api, models
 
+from ...contracts import ADVERSE
 from .. import clock
 from . import words
 
@@ -8,6 +9,27 @@ class FinanceProcess(models.Model):
     """What the money reached, and when."""
 
     _inherit = "finance.process"
+
+    def _of_this_run(self, transactions):
+        """Return the payments whose money counts for this run.
+
+        For a later run these are what was neither taken back nor given back in full
+        before it began.
+        """
+        if not self.previous_id:
+            return transactions
+        return transactions.filtered(
+            lambda t: (
+                not (
+                    t.refund == "full"
+                    or any((axis, t[axis]) in ADVERSE for axis, _status in ADVERSE)
+                )
+                or any(
+                    transition.occurred_at > self.started_at
+                    for transition in t.transition_ids
+                )
+            )
+        )
 
     @api.model
     def _milestones(self, correlation_id, transactions, steps):

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from .. import clock, constants
 from ..access import require_group
+from .finance_process import RUNNING
 
 
 class FinanceProcess(models.Model):
@@ -12,15 +13,19 @@ class FinanceProcess(models.Model):
 
     @api.model
     def _begin(self, flow, record, *, at, event=None, command=None, user=None):
-        """Start a process of a flow, unless the record has one.
+        """Start a process of a flow, unless the record has one that goes on.
+
+        One that has ended is followed by another, linked to it.
 
         :param at: naive UTC, when what starts it happened
-        :return: the process, that of before if there is one
+        :return: the process, that of before if it covers what would start it anew
         """
         key = f"{record._name}/{record.id}"
-        found = self.search([("flow_id", "=", flow.id), ("key", "=", key)])
-        if found:
-            return found
+        latest = self.search(
+            [("flow_id", "=", flow.id), ("key", "=", key)], order="run desc", limit=1
+        )
+        if latest and latest._covers(event, command, user):
+            return latest
         transaction = (
             record
             if record._name == "finance.transaction"
@@ -33,6 +38,8 @@ class FinanceProcess(models.Model):
                 "flow_id": flow.id,
                 "company_id": flow.company_id.id,
                 "key": key,
+                "run": latest.run + 1,
+                "previous_id": latest.id,
                 "res_model": record._name,
                 "res_id": record.id,
                 "transaction_id": transaction and transaction.id,
@@ -40,6 +47,7 @@ class FinanceProcess(models.Model):
                 if event or command
                 else self.env["finance.hold"]._correlation_of(record, None),
                 "start_event_id": event and event.id,
+                "told_event_id": event and event.id,
                 "start_command_id": command and command.id,
                 "start_user_id": user and user.id,
                 "started_at": at,
@@ -51,7 +59,38 @@ class FinanceProcess(models.Model):
                 ],
             }
         )
+        if latest:
+            latest.message_post(
+                body=self.env._("It was started anew: run %s follows.", process.run)
+            )
         return self.browse(process.id)
+
+    def _covers(self, event, command, user):
+        """Return whether the process answers for what would start it once more.
+
+        While it runs, it goes on. Once it has ended, an event that happened afterwards
+        is the beginning of another run, and so is a person's wish. Payments are told
+        of again and again, so a command never is.
+        """
+        self.ensure_one()
+        if user:
+            return self.state in RUNNING
+        if command or event.id <= max(self.told_event_id, self.start_event_id.id or 0):
+            return True
+        self.told_event_id = event.id
+        # It may have ended by what was recorded meanwhile, before the event.
+        if self.state in RUNNING:
+            self._advance()
+        if self.state not in RUNNING and event.occurred_at > self.ended_at:
+            return False
+        self.message_post(
+            body=self.env._(
+                "%s happened once more, before this process had ended. It goes on with "
+                "what is recorded now.",
+                event.title,
+            )
+        )
+        return True
 
     @api.model
     def _begin_by_person(self, flow, records):

@@ -6,8 +6,9 @@ from odoo.exceptions import UserError
 
 from .. import clock, constants
 from ..access import require_group
-from ..control.finance_hold import GUARDING
 from ..control.working_time import due_after
+from ..hold.finance_hold import GUARDING
+from ..windows import window_of
 
 # What a consent is about, where the record says nothing itself.
 CONSENTED = (
@@ -126,12 +127,7 @@ class FinanceProcessStep(models.Model):
     def action_open_process(self):
         self.ensure_one()
         self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "finance.process",
-            "res_id": self.process_id.id,
-            "views": [(False, "form")],
-        }
+        return window_of(self.process_id)
 
     # === BEING REACHED === #
 
@@ -182,6 +178,8 @@ class FinanceProcessStep(models.Model):
             due_at=self.due_at or None,
             correlation_id=process.correlation_id,
         )
+        # Other systems name the consent as the flow does.
+        self.approval_id.step_ids.planned_name = self.name
 
     def _begin_task(self):
         self._schedule(

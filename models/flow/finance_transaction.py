@@ -3,6 +3,7 @@ from markupsafe import Markup
 from odoo import fields, models
 
 from .. import clock
+from ..windows import list_of
 from ..words import moment_text
 from . import words
 
@@ -62,14 +63,9 @@ class FinanceTransaction(models.Model):
         """Open the processes of the transaction's case."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_process_action"
+        return list_of(
+            self.env, "finance_process_action", [("id", "in", self._processes().ids)]
         )
-        return {
-            **action,
-            "domain": [("id", "in", self._processes().ids)],
-            "context": {},
-        }
 
 
 class FinanceProcess(models.Model):

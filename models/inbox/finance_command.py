@@ -10,6 +10,7 @@ from ...contracts import (
 from .. import clock, constants
 from ..access import require_group
 from ..ledger.errors import MORE, CommandError
+from ..windows import window_at, window_of
 from .aggregates import aggregate_of, track_of
 
 # Where the content of a command says how much it is about.
@@ -21,6 +22,7 @@ class FinanceCommand(models.Model):
 
     _name = "finance.command"
     _description = "Finance Command"
+    _inherit = ["finance.traced"]
     _order = "id desc"
     _rec_name = "title"
 
@@ -171,19 +173,7 @@ class FinanceCommand(models.Model):
 
     def action_open_result(self):
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
-
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.title
-        )
+        return window_at(self.env, self.res_model, self.res_id)
 
     # === BUSINESS METHODS === #
 
@@ -207,12 +197,7 @@ class FinanceCommand(models.Model):
 
     def _action_open_message(self):
         """Return the window of the message that the command came in by."""
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "finance.message",
-            "res_id": self.message_id.id,
-            "views": [(False, "form")],
-        }
+        return window_of(self.message_id)
 
     def _resubmit(self):
         """Hand the commands back to the job that applies them."""
@@ -279,17 +264,7 @@ class FinanceCommand(models.Model):
 
     def _exceptions(self):
         """Return the open exceptions about the commands."""
-        return (
-            self.env["finance.exception"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", "finance.command"),
-                    ("res_id", "in", self.ids),
-                    ("is_open", "=", True),
-                ]
-            )
-        )
+        return self.env["finance.exception"].sudo()._about(self)
 
     def _apply(self):
         """Do what the command says; a decision of the handler ends it either way.

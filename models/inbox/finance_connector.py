@@ -4,6 +4,7 @@ from odoo import api, fields, models, tools
 
 from ...providers import ADAPTERS, Adapter, Reply
 from .. import constants
+from ..connector.finance_connector import is_json
 
 
 class Gate(NamedTuple):
@@ -29,8 +30,7 @@ class Gate(NamedTuple):
 
     def adapter_of(self, headers):
         """Return how a message is read, as ``finance.connector._format_of`` does."""
-        content_type = headers.get("Content-Type", "").lower()
-        if self.file_adapter and "json" not in content_type:
+        if self.file_adapter and not is_json(headers):
             return self.file_adapter
         return self.adapter
 
@@ -79,7 +79,7 @@ class FinanceConnector(models.Model):
     def action_open_refusals(self):
         self.ensure_one()
         return self._action_related(
-            "finance_hub.finance_refusal_action", {"search_default_today": 1}
+            "finance_refusal_action", {"search_default_today": 1}
         )
 
     # === BUSINESS METHODS === #

@@ -13,6 +13,7 @@ from ...signing import SecretBoxError
 from .. import clock, constants
 from ..access import require_group
 from ..privacy.masking import masked
+from ..windows import window_of
 from . import receiving
 from .processing import Processor
 from .wakeup import WAKER
@@ -25,7 +26,7 @@ class FinanceMessage(models.Model):
     """What came in, byte for byte, before anybody tried to understand it."""
 
     _name = "finance.message"
-    _inherit = ["finance.waking"]
+    _inherit = ["finance.waking", "finance.traced"]
     _description = "Finance Message"
     _order = "id desc"
     _rec_name = "external_id"
@@ -112,6 +113,11 @@ class FinanceMessage(models.Model):
     )
     _correlation_idx = models.Index("(correlation_id)")
     _state_idx = models.Index("(state, id DESC)")
+    # See constants.TRANSMISSION_HEADER.
+    _transmission_idx = models.Index(
+        f"(connector_id, (headers->>'{constants.TRANSMISSION_HEADER}'))"
+        f" WHERE headers->>'{constants.TRANSMISSION_HEADER}' IS NOT NULL"
+    )
     # Whose content is still kept, for the purge.
     _body_idx = models.Index("(id) WHERE body IS NOT NULL AND state = 'processed'")
 
@@ -268,23 +274,11 @@ class FinanceMessage(models.Model):
         self._wake_after_commit()
         return True
 
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.external_id
-        )
-
     def action_open_conflict(self):
         """Open the message that came first with this id."""
         self.ensure_one()
         self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": self.conflict_id.id,
-            "views": [(False, "form")],
-        }
+        return window_of(self.conflict_id)
 
     # === CONTENT === #
 
@@ -528,14 +522,9 @@ class FinanceMessage(models.Model):
 
     def _resolve_own(self):
         """Close the exceptions that said the messages could not be processed."""
-        self.env["finance.exception"].search(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "in", self.ids),
-                ("code", "in", OWN_CODES),
-                ("is_open", "=", True),
-            ]
-        )._resolve(self.env._("Processed"))
+        self.env["finance.exception"]._about(self, *OWN_CODES)._resolve(
+            self.env._("Processed")
+        )
 
     def _postpone(self, error):
         """Read an unexpected failure again later; after the last try, ask a person."""

@@ -25,6 +25,7 @@ SIGNATURE_CODES = {
     "no_matching_signature": "Signature Does Not Fit",
     "timestamp_too_new": "Time in the Future",
     "timestamp_too_old": "Too Old",
+    "transmission_reused": "Signature Used Twice",
 }
 # Whoever finds the address by chance sends this; it takes many to make a person look.
 UNSIGNED = "missing_header"

@@ -6,6 +6,19 @@ from ..words import age_text, count_text, percent_text
 from .finance_endpoint import HEALTH_LEVELS, LEVEL_RANK, chart
 from .glance import Glance
 
+# Of a connector that fails there are many: counted up to a limit. The range says the
+# same as “=”, but an equal value is no order: only with one to keep does the planner
+# take the index, and not the whole table for a connector that has few of many.
+OPEN_EXCEPTIONS = """
+    SELECT c.id, (SELECT count(*) FROM (
+        SELECT FROM finance_exception x
+         WHERE x.connector_id >= c.id AND x.connector_id <= c.id
+           AND x.state IN ('open', 'in_progress')
+         ORDER BY x.connector_id
+         LIMIT %(most)s) few)
+      FROM unnest(%(ids)s::int[]) AS c(id)
+"""
+
 
 class FinanceConnector(models.Model):
     """The health of a connector: that of its endpoints, the worst first."""
@@ -24,13 +37,29 @@ class FinanceConnector(models.Model):
     success_hour = fields.Char(string="Success, Last Hour", compute="_compute_health")
     success_day = fields.Char(string="Success, 24 Hours", compute="_compute_health")
     pulse_chart = fields.Json(string="Last 24 Hours", compute="_compute_health")
+    exception_count = fields.Integer(
+        string="Exceptions to Solve",
+        compute="_compute_open_exceptions",
+        help="Counted up to a thousand.",
+    )
+    exception_text = fields.Char(
+        string="Exceptions", compute="_compute_open_exceptions"
+    )
 
     # === COMPUTES === #
 
     def _compute_health(self):
-        now = clock.naive_now()
+        healths = self._healths(self.endpoint_ids._glances(), clock.naive_now())
+        for connector in self:
+            connector.update(healths[connector])
+
+    def _healths(self, found, now):
+        """Return {connector: values of the fields of its health}.
+
+        :param dict found: of the connectors' endpoints, see ``_glances``
+        """
         limit = constants.GLANCE_COUNT_LIMIT
-        found = self.endpoint_ids._glances()
+        healths = {}
         for connector in self:
             total = Glance()
             worst = None
@@ -40,19 +69,31 @@ class FinanceConnector(models.Model):
                 level = endpoint._health_level(glance, now)
                 if worst is None or LEVEL_RANK[level] > LEVEL_RANK[worst[0]]:
                     worst = level, endpoint, glance
-            connector.health_level = connector._worst_level(worst)
-            connector.health_text = connector._words(worst, now)
-            connector.delivery_waiting_count = total.waiting + total.parked
-            connector.waiting_text = count_text(
-                self.env, total.waiting + total.parked, limit
-            )
-            connector.parked_count = total.parked
-            connector.dead_count = total.dead
+            waiting = total.waiting + total.parked
             past_due = total.past_due(now)
-            connector.past_due_text = past_due and age_text(self.env, past_due)
-            connector.success_hour = percent_text(self.env, total.hour.success_rate)
-            connector.success_day = percent_text(self.env, total.day.success_rate)
-            connector.pulse_chart = chart(self.env, total)
+            healths[connector] = {
+                "health_level": connector._worst_level(worst),
+                "health_text": connector._words(worst, now),
+                "delivery_waiting_count": waiting,
+                "waiting_text": count_text(self.env, waiting, limit),
+                "parked_count": total.parked,
+                "dead_count": total.dead,
+                "past_due_text": past_due and age_text(self.env, past_due),
+                "success_hour": percent_text(self.env, total.hour.success_rate),
+                "success_day": percent_text(self.env, total.day.success_rate),
+                "pulse_chart": chart(self.env, total),
+            }
+        return healths
+
+    def _compute_open_exceptions(self):
+        limit = constants.OPEN_COUNT_LIMIT
+        self.env["finance.exception"].flush_model(["connector_id", "state"])
+        self.env.cr.execute(OPEN_EXCEPTIONS, {"ids": self.ids, "most": limit})
+        found = dict(self.env.cr.fetchall())
+        for connector in self:
+            number = found.get(connector._origin.id, 0)
+            connector.exception_count = number
+            connector.exception_text = count_text(self.env, number, limit)
 
     def _worst_level(self, worst):
         self.ensure_one()
@@ -95,4 +136,4 @@ class FinanceConnector(models.Model):
     def action_open_endpoints(self):
         """Open the endpoints of the connector."""
         self.ensure_one()
-        return self._action_related("finance_hub.finance_endpoint_action", {})
+        return self._action_related("finance_endpoint_action")

@@ -41,15 +41,19 @@ class FinanceDashboard(models.AbstractModel):
         """
         require_group(self.env, *EVERYBODY)
         now = clock.naive_now()
-        connectors = self._connectors(now)
+        endpoints = self.env["finance.endpoint"].search(
+            [("connector_id.state", "in", ("live", "suspended"))]
+        )
+        # Read once, for the connectors and for all of them together.
+        glances = endpoints._glances()
         return {
             "as_of": fields.Datetime.to_string(now),
             "needs": self._needs(now),
             "urgent": self._urgent(now),
-            "moving": self._moving(now, connectors),
+            "moving": self._moving(now, glances),
             "stuck": self._stuck(),
             "trends": self._trends(period, now),
-            "connectors": [shown for _rank, shown in connectors],
+            "connectors": self._connectors(now, glances),
             "checklist": self._checklist(),
         }
 
@@ -57,7 +61,7 @@ class FinanceDashboard(models.AbstractModel):
 
     @api.model
     def _tile(self, key, title, model, domain, action, level):
-        limit = constants.DASHBOARD_COUNT_LIMIT
+        limit = constants.OPEN_COUNT_LIMIT
         number = self.env[model].search_count(domain, limit=limit)
         return {
             "key": key,
@@ -81,66 +85,36 @@ class FinanceDashboard(models.AbstractModel):
     # === IS MONEY MOVING === #
 
     @api.model
-    def _connectors(self, now):
-        """Return the connectors in use as [(rank, shown)], the unwell first."""
+    def _connectors(self, now, glances):
+        """Return what is shown of the connectors in use, the unwell first."""
         connectors = self.env["finance.connector"].search(
             [("state", "in", ("live", "suspended"))],
             limit=constants.DASHBOARD_CONNECTORS,
         )
-        found = []
-        exceptions = self._open_exceptions(connectors)
-        for connector in connectors:
-            level = connector.health_level
-            found.append(
-                (
-                    -LEVEL_RANK.get(level, 0),
-                    {
-                        "id": connector.id,
-                        "name": connector.name,
-                        "level": level,
-                        "text": connector.health_text or "",
-                        "waiting": connector.waiting_text,
-                        "past_due": connector.past_due_text or "",
-                        "success": connector.success_day or "",
-                        "chart": connector.pulse_chart,
-                        "exceptions": exceptions[connector.id],
-                    },
-                )
+        shown = []
+        for connector, health in connectors._healths(glances, now).items():
+            shown.append(
+                {
+                    "id": connector.id,
+                    "name": connector.name,
+                    "level": health["health_level"],
+                    "text": health["health_text"] or "",
+                    "waiting": health["waiting_text"],
+                    "past_due": health["past_due_text"] or "",
+                    "success": health["success_day"] or "",
+                    "chart": health["pulse_chart"],
+                    "exceptions": connector.exception_count
+                    and connector.exception_text,
+                }
             )
-        found.sort(key=lambda pair: (pair[0], pair[1]["name"]))
-        return found
+        shown.sort(key=lambda row: (-LEVEL_RANK.get(row["level"], 0), row["name"]))
+        return shown
 
     @api.model
-    def _open_exceptions(self, connectors):
-        """Return {connector id: how many exceptions are open, as a text; 0 if none}.
-
-        Counted up to a limit, by one query: of a connector that fails there are many.
-        """
-        limit = constants.DASHBOARD_COUNT_LIMIT
-        self.env["finance.exception"].flush_model(["connector_id", "state"])
-        self.env.cr.execute(
-            """
-            SELECT c.id, (SELECT count(*) FROM (
-                SELECT FROM finance_exception x
-                 WHERE x.connector_id = c.id AND x.state IN ('open', 'in_progress')
-                 LIMIT %s) few)
-              FROM unnest(%s::int[]) AS c(id)
-            """,
-            [limit, connectors.ids],
-        )
-        return {
-            connector_id: number and count_text(self.env, number, limit)
-            for connector_id, number in self.env.cr.fetchall()
-        }
-
-    @api.model
-    def _moving(self, now, connectors):
+    def _moving(self, now, glances):
         """Return the figures of the last hour and the last 24 hours."""
-        endpoints = self.env["finance.endpoint"].search(
-            [("connector_id.state", "in", ("live", "suspended"))]
-        )
         total = Glance()
-        for glance in endpoints._glances().values():
+        for glance in glances.values():
             total.add(glance)
         past_due = total.past_due(now)
         since = hour_of(now) - timedelta(hours=23)

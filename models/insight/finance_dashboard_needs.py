@@ -121,7 +121,7 @@ class FinanceDashboard(models.AbstractModel):
                 "policies",
                 self.env._("Policies to put in force"),
                 "finance.policy",
-                from_others("in_review", "submitted_by_id"),
+                from_others("in_review"),
                 "finance_hub.finance_policy_action",
             ),
             (

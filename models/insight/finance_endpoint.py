@@ -6,6 +6,7 @@ from ...transport import BREAKER_WINDOW_SECONDS, parse_quiet, quiet_until
 from .. import clock, constants
 from ..access import require_group
 from ..outbox.routes import zone_named
+from ..windows import list_of
 from ..words import age_text, count_text, duration_text, moment_text, percent_text
 from .glance import Glance, glances, hour_of
 
@@ -240,12 +241,11 @@ class FinanceEndpoint(models.Model):
     def _action_deliveries(self, state):
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_delivery_action"
+        return list_of(
+            self.env,
+            "finance_delivery_action",
+            [("endpoint_id", "=", self.id), ("state", "=", state)],
         )
-        action["domain"] = [("endpoint_id", "=", self.id), ("state", "=", state)]
-        action["context"] = {}
-        return action
 
 
 def chart(env, glance):

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..windows import window_at
+
 # Each stage of the way of the data, as rows of one timeline. Columns: kind, key within
 # the kind, moment, words, state, model, id, company, correlation id. A new stage is one
 # more SELECT.
@@ -133,9 +135,4 @@ class FinanceTraceStep(models.Model):
     def action_open(self):
         """Open the record behind the step."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
+        return window_at(self.env, self.res_model, self.res_id)

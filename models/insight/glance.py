@@ -16,12 +16,20 @@ QUEUES = """
                  WHERE d.endpoint_id = n.id AND d.state = 'waiting'
                    AND d.due_at IS NOT NULL
                  LIMIT %(most)s) AS due)
+           -- By the subscription and by the batch alone, as their indexes hold them:
+           -- told of the endpoint, too, the planner walks over all that wait.
            + (SELECT count(*) FROM (
                 SELECT FROM finance_subscription s
                   JOIN finance_delivery d ON d.subscription_id = s.id
-                 WHERE s.endpoint_id = n.id AND d.endpoint_id = n.id
-                   AND d.state = 'waiting' AND d.due_at IS NULL
-                 LIMIT %(most)s) AS collected),
+                 WHERE s.endpoint_id = n.id AND d.state = 'waiting'
+                   AND d.due_at IS NULL AND d.batch_id IS NULL
+                 LIMIT %(most)s) AS collected)
+           + (SELECT count(*) FROM (
+                SELECT FROM finance_batch b
+                  JOIN finance_delivery d ON d.batch_id = b.id
+                 WHERE b.endpoint_id = n.id AND b.state = 'waiting'
+                   AND d.state = 'waiting'
+                 LIMIT %(most)s) AS batched),
            (SELECT count(*) FROM (
                 SELECT FROM finance_delivery d
                  WHERE d.endpoint_id = n.id AND d.state = 'parked'

@@ -1,4 +1,5 @@
 from . import booking
+from . import finance_booking_discount
 from . import proposals
 from . import finance_matching
 from . import finance_transaction

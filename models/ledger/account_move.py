@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ..windows import list_of
+
 
 class AccountMove(models.Model):
     _inherit = "account.move"
@@ -51,7 +53,6 @@ class AccountMove(models.Model):
         """Show the provider's transactions about this document."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_transaction_action"
+        return list_of(
+            self.env, "finance_transaction_action", [("move_id", "=", self.id)]
         )
-        return {**action, "domain": [("move_id", "=", self.id)], "context": {}}

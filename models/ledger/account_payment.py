@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from ..windows import list_of
+
 
 class AccountPayment(models.Model):
     _inherit = "account.payment"
@@ -20,7 +22,6 @@ class AccountPayment(models.Model):
         """Show the provider's transactions behind this payment."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_transaction_action"
+        return list_of(
+            self.env, "finance_transaction_action", [("payment_id", "=", self.id)]
         )
-        return {**action, "domain": [("payment_id", "=", self.id)], "context": {}}

@@ -159,14 +159,7 @@ class FinanceAwaitedStatement(models.Model):
     # === EXCEPTIONS === #
 
     def _exceptions(self):
-        return self.env["finance.exception"].search(
-            [
-                ("code", "=", "B-FEED-MISSING"),
-                ("res_model", "=", self._name),
-                ("res_id", "in", self.ids),
-                ("is_open", "=", True),
-            ]
-        )
+        return self.env["finance.exception"]._about(self, "B-FEED-MISSING")
 
     def _report_missing(self):
         self._open(

@@ -1,6 +1,8 @@
 from odoo import models
 
-from .errors import CommandError
+from .. import constants
+from .errors import CommandError, CommandWaits
+from .subjects import document_key, find_subject
 
 
 class FinanceHandler(models.AbstractModel):
@@ -41,3 +43,24 @@ class FinanceHandler(models.AbstractModel):
     def _identity_fields(self):
         """Return the fields in which two commands of one key must agree."""
         return ()
+
+    def _subject_of(self, command, content):
+        """Return the record that another system decided on.
+
+        :param content: of a contract with a ``subject``
+        :raise CommandWaits: D-ORPHAN, until it is there
+        """
+        record = find_subject(
+            self.env, command.company_id, content.subject
+        ) or command._linked_subject(content.subject)
+        if not record:
+            raise CommandWaits(
+                "D-ORPHAN",
+                self.env._(
+                    "Nothing is known as “%s”. The decision waits for it.",
+                    content.subject,
+                ),
+                key=document_key(content.subject),
+                grace=constants.ORPHAN_GRACE,
+            )
+        return record

@@ -40,6 +40,17 @@ class FinanceHandlerPayment(models.AbstractModel):
             finance_correlation_id=transaction.correlation_id
         )
 
+    def _check_cash_application(self, command):
+        """Refuse to change what is paid where another system has the say about it.
+
+        Where Odoo has it, what providers report is just what Odoo goes by.
+
+        :raise CommandError: D-OWNERSHIP
+        """
+        ownership = self.env["finance.ownership"]
+        if ownership._owner_of(command.company_id, "cash_application"):
+            ownership._check(command.connector_id, "cash_application")
+
     def _result(self, command, transaction, record=None):
         """Keep with the command what came of it."""
         record = record or transaction

@@ -10,7 +10,8 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
     The payment is booked on the outstanding account of the connector's journal,
     where the provider's payout is expected, and reconciled with the invoices. What is
     paid too much stays open on the customer's account and is reported; what is
-    missing is reported, unless it is small enough to be written off.
+    missing is reported, unless it is the early payment discount or small enough to be
+    written off.
     """
 
     _name = "finance.handler.payment.captured"
@@ -23,7 +24,8 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
     def _handle(self, command, content):
         """See finance.handler; ``content`` is contracts.PaymentCaptured.
 
-        :raise CommandError: B-UNMATCHED, B-AMBIGUOUS, D-UNMAPPED, B-PERIOD-LOCKED
+        :raise CommandError: B-UNMATCHED, B-AMBIGUOUS, D-UNMAPPED, B-PERIOD-LOCKED,
+            D-OWNERSHIP
         """
         booking = self.env["finance.booking"]
         currency = booking._currency(content.currency)
@@ -32,6 +34,7 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
             command.connector_id, content.provider_ref
         )
         self._refuse_twice(known, content, currency)
+        self._check_cash_application(command)
         registered = command._linked("account.payment") or booking._registered(
             command, content, currency
         )
@@ -105,14 +108,19 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
     def _book_payment(self, command, content, invoices, currency, method_line):
         booking = self.env["finance.booking"]
         lines = self._open_lines(invoices)
-        writeoff = booking._writeoff(
-            command.connector_id, float(content.amount), invoices, currency
+        amount, paid_on = float(content.amount), content.captured_at.date()
+        discount = booking._discount(amount, invoices, currency, paid_on)
+        writeoff = (
+            (0.0, None)
+            if discount
+            else booking._writeoff(command.connector_id, amount, invoices, currency)
         )
-        payment = self.env["account.payment"].create(
-            booking._capture_values(
-                content, invoices, currency, method_line, lines, writeoff
-            )
+        values = booking._capture_values(
+            content, invoices, currency, method_line, lines, writeoff
         )
+        if discount:
+            values["write_off_line_vals"] = discount
+        payment = self.env["account.payment"].create(values)
         payment.action_post()
         self._match(payment, lines)
         payment.message_post(
@@ -122,6 +130,14 @@ class FinanceHandlerPaymentCaptured(models.AbstractModel):
                 message=command.message_id.external_id,
             )
         )
+        if discount:
+            payment.message_post(
+                body=self.env._(
+                    "It was paid in time for the early payment discount, which is "
+                    "written off: %s.",
+                    currency.format(sum(line["amount_currency"] for line in discount)),
+                )
+            )
         return payment
 
     def _adopt_payment(self, command, content, invoices, payment, method_line):

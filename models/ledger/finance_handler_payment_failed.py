@@ -20,7 +20,7 @@ class FinanceHandlerPaymentFailed(models.AbstractModel):
         """See finance.handler; ``content`` is contracts.PaymentFailed.
 
         :raise CommandWaits: D-ORPHAN for a return of what is not known to be captured
-        :raise CommandError: D-UNMAPPED, B-PERIOD-LOCKED
+        :raise CommandError: D-UNMAPPED, B-PERIOD-LOCKED, D-OWNERSHIP
         """
         if content.outcome in TAKEN_BACK:
             transaction = self._take_back(command, content)
@@ -41,6 +41,8 @@ class FinanceHandlerPaymentFailed(models.AbstractModel):
                 "D-STALE",
                 self.env._("%s was taken back already.", content.provider_ref),
             )
+        if not outgoing:
+            self._check_cash_application(command)
         moment = self._naive(content.failed_at)
         payment = transaction.payment_id
         invoices = payment.reconciled_invoice_ids or transaction.move_id
@@ -100,27 +102,11 @@ class FinanceHandlerPaymentFailed(models.AbstractModel):
     # === BEFORE THE CAPTURE === #
 
     def _give_up(self, command, content):
-        booking = self.env["finance.booking"]
         invoice = self.env["finance.matching"]._peek(command, content)
         if invoice:
             command._join_case(invoice._finance_correlation())
         payment = self._outgoing_payment(command, content.provider_ref)
-        currency = (
-            booking._currency(content.currency)
-            if content.currency
-            else payment.currency_id or command.company_id.currency_id
-        )
-        transaction = self.env["finance.transaction"]._for(
-            command,
-            content.provider_ref,
-            float(content.amount or payment.amount or 0),
-            currency,
-            parent_ref=content.parent_ref,
-            document_ref=content.document_ref,
-            move_id=invoice.id,
-        )
-        transaction._lock()
-        command._join_case(transaction.correlation_id)
+        transaction = self._transaction_of(command, content, invoice, payment)
         transaction._log(
             command, "execution", content.outcome, self._naive(content.failed_at)
         )
@@ -133,6 +119,32 @@ class FinanceHandlerPaymentFailed(models.AbstractModel):
             self._tell(command, transaction, invoice, self._reason(content))
         elif payment and not payment.is_matched:
             self._open(command, transaction, payment, self._reason(content))
+        return transaction
+
+    def _transaction_of(self, command, content, invoice, payment, **values):
+        """Return the transaction of a status that comes before any capture, locked.
+
+        :param invoice: the document it is for, empty if that is not known
+        :param payment: the outgoing payment it is, empty if it is none
+        :param values: of a new transaction
+        """
+        currency = (
+            self.env["finance.booking"]._currency(content.currency)
+            if content.currency
+            else payment.currency_id or command.company_id.currency_id
+        )
+        transaction = self.env["finance.transaction"]._for(
+            command,
+            content.provider_ref,
+            float(content.amount or payment.amount or 0),
+            currency,
+            parent_ref=content.parent_ref,
+            document_ref=content.document_ref,
+            move_id=invoice.id,
+            **values,
+        )
+        transaction._lock()
+        command._join_case(transaction.correlation_id)
         return transaction
 
     def _of_parent(self, transaction):

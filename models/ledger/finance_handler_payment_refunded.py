@@ -18,10 +18,13 @@ class FinanceHandlerPaymentRefunded(models.AbstractModel):
         """See finance.handler; ``content`` is contracts.PaymentRefunded.
 
         :raise CommandWaits: D-ORPHAN while the capture is not known
-        :raise CommandError: C-AMOUNT-INTEGRITY, D-UNMAPPED, B-PERIOD-LOCKED
+        :raise CommandError: C-AMOUNT-INTEGRITY, D-UNMAPPED, B-PERIOD-LOCKED,
+            D-OWNERSHIP
         """
         currency = self.env["finance.booking"]._currency(content.currency)
         capture = self._capture_of(command, content.parent_ref)
+        if content.status != "pending":
+            self._check_cash_application(command)
         refund = capture._child(
             command,
             "refund",

@@ -14,30 +14,15 @@ class FinanceHandlerPaymentStatusChanged(models.AbstractModel):
         An outcome that is not known is told to a person if it stays so, see
         finance.transaction; it is asked for, and never sent again.
         """
-        booking = self.env["finance.booking"]
         invoice = self.env["finance.matching"]._peek(command, content)
         payment = self._outgoing_payment(command, content.provider_ref)
         if invoice:
             command._join_case(invoice._finance_correlation())
         elif payment.finance_correlation_id:
             command._join_case(payment.finance_correlation_id)
-        currency = (
-            booking._currency(content.currency)
-            if content.currency
-            else payment.currency_id or command.company_id.currency_id
+        transaction = self._transaction_of(
+            command, content, invoice, payment, payment_id=payment.id
         )
-        transaction = self.env["finance.transaction"]._for(
-            command,
-            content.provider_ref,
-            float(content.amount or payment.amount or 0),
-            currency,
-            parent_ref=content.parent_ref,
-            document_ref=content.document_ref,
-            move_id=invoice.id,
-            payment_id=payment.id,
-        )
-        transaction._lock()
-        command._join_case(transaction.correlation_id)
         transaction._log(
             command, "execution", content.execution, self._naive(content.changed_at)
         )

@@ -1,8 +1,7 @@
 from odoo import models
 
-from .. import clock, constants
-from .errors import CommandIgnored, CommandWaits
-from .subjects import document_key, find_subject
+from .. import clock
+from .errors import CommandIgnored
 
 # Of two verdicts made at the same moment the more careful one counts.
 CARE = {"approved": 0, "review": 1, "rejected": 2}
@@ -61,7 +60,7 @@ class FinanceHandlerRiskDecision(models.AbstractModel):
         :raise CommandWaits: D-ORPHAN
         :raise CommandIgnored: D-STALE, or B-RISK-PENDING for one that expired
         """
-        record = self._find(command, content)
+        record = self._subject_of(command, content)
         # Exposure has holds of its own; the others are topics of a risk hold.
         kind = "exposure" if content.kind == "exposure" else "risk"
         topic = None if content.kind in ("exposure", "risk") else content.kind
@@ -84,22 +83,6 @@ class FinanceHandlerRiskDecision(models.AbstractModel):
         )
         self._resolve_expired(record, kind, topic)
         command.write({"res_model": holds._name, "res_id": holds[:1].id})
-
-    def _find(self, command, content):
-        record = find_subject(
-            self.env, command.company_id, content.subject
-        ) or command._linked_subject(content.subject)
-        if not record:
-            raise CommandWaits(
-                "D-ORPHAN",
-                self.env._(
-                    "Nothing is known as “%s”. The verdict waits for it.",
-                    content.subject,
-                ),
-                key=document_key(content.subject),
-                grace=constants.ORPHAN_GRACE,
-            )
-        return record
 
     def _check_newest(self, command, content, record, kind, topic):
         known = self.env["finance.hold"]._last_verdict(

@@ -30,13 +30,18 @@ class FinanceMatching(models.AbstractModel):
         :raise CommandError: B-UNMATCHED, B-AMBIGUOUS
         """
         amount = float(content.amount)
+        paid_on = content.captured_at.date()
         reference = content.document_ref
         # What a person chose outranks what a reference says.
         found = command._linked("account.move")
         if reference and not found:
-            found = self._by_reference(command.company_id, reference, amount, currency)
-        found = found or self._by_transaction(command, content, amount, currency)
-        found = found or self._by_party(command, content, amount, currency)
+            found = self._by_reference(
+                command.company_id, reference, amount, currency, paid_on
+            )
+        found = found or self._by_transaction(
+            command, content, amount, currency, paid_on
+        )
+        found = found or self._by_party(command, content, amount, currency, paid_on)
         if not found:
             raise CommandError(
                 "B-UNMATCHED",
@@ -68,10 +73,10 @@ class FinanceMatching(models.AbstractModel):
             found = self._lookup(command.company_id, reference)
         return found if len(found) == 1 else found.browse()
 
-    def _by_reference(self, company, reference, amount, currency):
+    def _by_reference(self, company, reference, amount, currency, paid_on):
         whole = self._lookup(company, reference)
         if whole:
-            return self._narrow(whole, reference, amount, currency)
+            return self._narrow(whole, reference, amount, currency, paid_on)
         parts = matching.listed(reference)
         if len(parts) > 1:
             found = self.env["account.move"]
@@ -88,13 +93,13 @@ class FinanceMatching(models.AbstractModel):
                             reference=reference,
                         ),
                     )
-                found |= self._narrow(named, part, amount, currency)
+                found |= self._narrow(named, part, amount, currency, paid_on)
             return found
         found = self.env["account.move"]
         for word in matching.words(reference):
             named = self._lookup(company, word)
             if named:
-                found |= self._narrow(named, word, amount, currency)
+                found |= self._narrow(named, word, amount, currency, paid_on)
         return found
 
     def _lookup(self, company, reference, types=INVOICES):
@@ -130,7 +135,7 @@ class FinanceMatching(models.AbstractModel):
             return orders.invoice_ids.filtered_domain(posted)
         return moves
 
-    def _narrow(self, found, reference, amount, currency):
+    def _narrow(self, found, reference, amount, currency, paid_on):
         """Return the one of several documents that it must be.
 
         All of them are meant when they are open with exactly the amount together.
@@ -142,12 +147,16 @@ class FinanceMatching(models.AbstractModel):
         pending = found.filtered("amount_residual")
         if len(pending) == 1:
             return pending
-        exact = self._exact(pending, amount, currency)
+        exact = self._exact(pending, amount, currency, paid_on)
         if len(exact) == 1:
             return exact
         same = all(move.currency_id == currency for move in pending)
-        together = sum(pending.mapped("amount_residual"))
-        if pending and same and not currency.compare_amounts(together, amount):
+        booking = self.env["finance.booking"]
+        together = {
+            sum(pending.mapped("amount_residual")),
+            sum(booking._due(move, currency, paid_on) for move in pending),
+        }
+        if pending and same and self._is_any(amount, together, currency):
             return pending
         raise CommandError(
             "B-AMBIGUOUS",
@@ -160,16 +169,29 @@ class FinanceMatching(models.AbstractModel):
         )
 
     @api.model
-    def _exact(self, moves, amount, currency):
-        """Return those that are open with exactly an amount."""
+    def _exact(self, moves, amount, currency, paid_on=None):
+        """Return those that are open with exactly an amount.
+
+        :param paid_on: the day of a payment, for which less may be due
+        """
+        booking = self.env["finance.booking"]
         return moves.filtered(
             lambda move: (
                 move.currency_id == currency
-                and not currency.compare_amounts(move.amount_residual, amount)
+                and self._is_any(
+                    amount,
+                    {move.amount_residual}
+                    | ({booking._due(move, currency, paid_on)} if paid_on else set()),
+                    currency,
+                )
             )
         )
 
-    def _by_transaction(self, command, content, amount, currency):
+    @api.model
+    def _is_any(self, amount, amounts, currency):
+        return any(not currency.compare_amounts(other, amount) for other in amounts)
+
+    def _by_transaction(self, command, content, amount, currency, paid_on):
         """Return the document known from an earlier command about the payment."""
         refs = [ref for ref in (content.provider_ref, content.parent_ref) if ref]
         connectors = command.connector_id._payment_family()
@@ -185,17 +207,19 @@ class FinanceMatching(models.AbstractModel):
         )
         moves = transactions.move_id
         if moves:
-            return self._narrow(moves, content.parent_ref, amount, currency)
+            return self._narrow(moves, content.parent_ref, amount, currency, paid_on)
         # What was authorised for a document that Odoo did not have at that time.
         for reference in dict.fromkeys(
             filter(None, transactions.mapped("document_ref"))
         ):
-            found = self._by_reference(command.company_id, reference, amount, currency)
+            found = self._by_reference(
+                command.company_id, reference, amount, currency, paid_on
+            )
             if found:
                 return found
         return moves
 
-    def _by_party(self, command, content, amount, currency):
+    def _by_party(self, command, content, amount, currency, paid_on):
         """Return the one open invoice of the payer with exactly the amount."""
         partner = self._partner(command, getattr(content, "payer", None), content)
         moves = self.env["account.move"]
@@ -214,6 +238,7 @@ class FinanceMatching(models.AbstractModel):
             ),
             amount,
             currency,
+            paid_on,
         )
         if len(found) > 1:
             raise CommandError(

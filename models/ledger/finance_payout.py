@@ -4,6 +4,7 @@ from odoo.tools import SQL
 
 from .. import clock, constants
 from ..access import require_group
+from ..windows import list_of
 from .errors import CommandError
 
 PENDING = ("expected", "incomplete", "mismatch")
@@ -19,7 +20,7 @@ class FinancePayout(models.Model):
 
     _name = "finance.payout"
     _description = "Finance Payout"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.traced", "mail.thread", "mail.activity.mixin"]
     _order = "released_at desc, id desc"
     _rec_name = "payout_ref"
 
@@ -171,21 +172,13 @@ class FinancePayout(models.Model):
             "context": {"default_payout_id": self.id},
         }
 
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.payout_ref
-        )
-
     def action_open_lines(self):
         """Show the items of the payout, which may be many."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_payout_line_action"
+        return list_of(
+            self.env, "finance_payout_line_action", [("payout_id", "=", self.id)]
         )
-        return {**action, "domain": [("payout_id", "=", self.id)], "context": {}}
 
     def _accept(self, reason):
         """Book the payout though it does not add up, as a person decided.
@@ -463,13 +456,7 @@ class FinancePayout(models.Model):
     # === EXCEPTIONS === #
 
     def _exceptions(self):
-        return self.env["finance.exception"].search(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "in", self.ids),
-                ("is_open", "=", True),
-            ]
-        )
+        return self.env["finance.exception"]._about(self)
 
     def _report(self, code, cause):
         """Tell a person what keeps the payout from being booked."""

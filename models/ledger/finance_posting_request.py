@@ -5,6 +5,7 @@ from odoo.exceptions import UserError
 
 from .. import clock, constants
 from ..capture.payload import legal_entity
+from ..windows import window_of
 
 KINDS = [
     ("journal", "Journal Entry"),
@@ -28,7 +29,7 @@ class FinancePostingRequest(models.Model):
 
     _name = "finance.posting.request"
     _description = "Finance Posting Request"
-    _inherit = ["finance.captured", "finance.approvable"]
+    _inherit = ["finance.captured", "finance.approvable", "finance.traced"]
     _order = "id desc"
 
     _finance_fields = ("state",)
@@ -195,22 +196,10 @@ class FinancePostingRequest(models.Model):
         """Open the command with the content as it was sent."""
         return self._action_open(self.command_id)
 
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.name
-        )
-
     def _action_open(self, record):
         self.ensure_one()
         self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
+        return window_of(record)
 
     # === KEEPING === #
 

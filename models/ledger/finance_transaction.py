@@ -19,6 +19,7 @@ class FinanceTransaction(models.Model):
 
     _name = "finance.transaction"
     _description = "Finance Transaction"
+    _inherit = ["finance.traced"]
     _order = "id desc"
     _rec_name = "provider_ref"
 
@@ -226,13 +227,6 @@ class FinanceTransaction(models.Model):
             transaction.entry_count = len(transaction._all_entries())
 
     # === ACTIONS === #
-
-    def action_open_trace(self):
-        self.ensure_one()
-        self.check_access("read")
-        return self.env["finance.trace.step"]._action_for(
-            self.correlation_id, self.provider_ref
-        )
 
     def action_open_entries(self):
         """Show what was booked for the transaction."""
@@ -445,14 +439,7 @@ class FinanceTransaction(models.Model):
 
     @api.model
     def _open_exceptions(self, code, records):
-        return self.env["finance.exception"].search(
-            [
-                ("code", "=", code),
-                ("res_model", "=", records._name),
-                ("res_id", "in", records.ids),
-                ("is_open", "=", True),
-            ]
-        )
+        return self.env["finance.exception"]._about(records, code)
 
     def _all_entries(self):
         """Return everything booked for the transactions."""

@@ -12,6 +12,9 @@ MODELS = {
     "compensation": "finance.compensation",
     "command": "finance.command",
     "approval": "finance.approval",
+    "process_step": "finance.process.step",
+    # As requests named it that were made before it had a name of its own.
+    "finance.process.step": "finance.process.step",
     "purchase_order": "purchase.order",
     "expense": "hr.expense",
     "order": "sale.order",
@@ -23,6 +26,7 @@ _OBJECT_OF = {
     "finance.posting.request": "posting_request",
     "finance.compensation": "compensation",
     "finance.command": "command",
+    "finance.process.step": "process_step",
     "purchase.order": "purchase_order",
     "hr.expense": "expense",
     "sale.order": "order",

@@ -1,13 +1,13 @@
 from datetime import date as Date
-from datetime import timedelta
 
-from odoo import api, fields, models, tools
+from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
-from .. import clock, constants
-from ..access import create_guarded, expect_state, refuse_fields, require_group
-from .errors import Unmapped, mapping_key
+from .. import clock
+from ..access import create_guarded, refuse_fields
+from ..windows import window_of
+from .errors import mapping_key
 from .finance_mapping_domain import TARGETS
 
 # Fields that move by the buttons alone, and the value that a new record has.
@@ -40,7 +40,7 @@ class FinanceMapping(models.Model):
 
     _name = "finance.mapping"
     _description = "Finance Mapping"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["finance.remembered", "mail.thread", "mail.activity.mixin"]
     _order = "domain_id, code, valid_from desc, version desc, id desc"
     _rec_names_search = ["code"]
     _check_company_auto = True
@@ -284,9 +284,7 @@ class FinanceMapping(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        mappings = super().create(create_guarded(self.env, vals_list, GUARDED))
-        self.env.registry.clear_cache()
-        return mappings
+        return super().create(create_guarded(self.env, vals_list, GUARDED))
 
     def write(self, vals):
         refuse_fields(self.env, vals, GUARDED.keys())
@@ -300,9 +298,7 @@ class FinanceMapping(models.Model):
                             mapping.display_name,
                         )
                     )
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_draft(self):
@@ -326,99 +322,6 @@ class FinanceMapping(models.Model):
 
     # === ACTIONS === #
 
-    def action_propose(self):
-        """Ask for approval."""
-        require_group(self.env, constants.GROUP_OPERATOR, constants.GROUP_ADMINISTRATOR)
-        for mapping in self:
-            mapping._expect_state("draft")
-            if not mapping.sudo()._record():
-                raise UserError(
-                    self.env._(
-                        "Choose what “%s” stands for in Odoo first.", mapping.code
-                    )
-                )
-        self.sudo().write({"state": "proposed", "proposed_by_id": self.env.user.id})
-        for mapping in self.filtered("steward_id"):
-            if mapping.steward_id != self.env.user:
-                mapping.sudo().activity_schedule(
-                    "mail.mail_activity_data_todo",
-                    summary=self.env._("Approve or reject the mapping"),
-                    user_id=mapping.steward_id.id,
-                )
-        return True
-
-    def action_approve(self):
-        """Put mappings in force that somebody else proposed.
-
-        What waited for them is processed.
-        """
-        for mapping in self:
-            mapping.domain_id._require_steward(mapping.company_id)
-            mapping._expect_state("proposed")
-            self.env["finance.duty"]._check(
-                mapping,
-                "map",
-                {"requested": mapping.proposed_by_id, "made": mapping.create_uid},
-                message=self.env._(
-                    "You made or proposed “%s” yourself, so somebody else must "
-                    "approve it.",
-                    mapping.display_name,
-                ),
-                retry="action_approve",
-            )
-        self.sudo()._put_in_force(self.env.user)
-        return True
-
-    def action_reject(self):
-        """Send proposals back."""
-        for mapping in self:
-            mapping.domain_id._require_steward(mapping.company_id)
-            mapping._expect_state("proposed")
-        self.sudo().write({"state": "draft"})
-        self.sudo()._end_activities()
-        return True
-
-    def action_retire(self):
-        """Take mappings out of force, for past days, too."""
-        for mapping in self:
-            mapping.domain_id._require_steward(mapping.company_id)
-            mapping._expect_state("approved")
-        self.sudo().write({"state": "retired"})
-        return True
-
-    def action_new_version(self):
-        """Open a draft that replaces this mapping once it is approved."""
-        self.ensure_one()
-        require_group(self.env, constants.GROUP_OPERATOR, constants.GROUP_ADMINISTRATOR)
-        self._expect_state("approved", "retired")
-        newest = self.sudo()._versions()[-1:]
-        if newest.state in ("draft", "proposed"):
-            version = newest
-        else:
-            version = newest.copy(
-                {
-                    "valid_from": max(
-                        clock.now().date(), newest.valid_from or Date.min
-                    ),
-                    "valid_to": False,
-                    "is_temporary": False,
-                    "version": newest.version + 1,
-                    "previous_id": newest.id,
-                }
-            )
-        return self._action_form(version)
-
-    def action_open_versions(self):
-        """Show all versions of the code."""
-        self.ensure_one()
-        self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_mapping_action"
-        )
-        action["domain"] = [("id", "in", self.sudo()._versions().ids)]
-        action["context"] = {}
-        return action
-
     def action_open_target(self):
         """Open what the code stands for."""
         self.ensure_one()
@@ -426,20 +329,9 @@ class FinanceMapping(models.Model):
         record = self._record()
         if not record:
             raise UserError(self.env._("Nothing is chosen yet."))
-        return self._action_form(record)
+        return window_of(record)
 
     # === BUSINESS METHODS === #
-
-    def _action_form(self, record):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": record._name,
-            "res_id": record.id,
-            "views": [(False, "form")],
-        }
-
-    def _expect_state(self, *states):
-        expect_state(self, *states)
 
     def _record(self):
         """Return what the code stands for; empty if nothing is chosen or it is gone."""
@@ -447,194 +339,6 @@ class FinanceMapping(models.Model):
         if not self.res_model or not self.res_id:
             return self.browse()
         return self.domain_id._records_of(self.company_id).browse(self.res_id).exists()
-
-    def _versions(self):
-        """Return all versions of the same mapping, the first one first."""
-        self.ensure_one()
-        first = self
-        while first.previous_id:
-            first = first.previous_id
-        found = layer = first
-        while layer := self.search([("previous_id", "in", layer.ids)]):
-            found |= layer
-        return found.sorted("version")
-
-    def _same_code(self):
-        """Return the approved mappings of the same code of the same system."""
-        return self.search(
-            [
-                ("company_id", "=", self.company_id.id),
-                ("connector_id", "=", self.connector_id.id),
-                ("domain_id", "=", self.domain_id.id),
-                ("code", "=", self.code),
-                ("state", "=", "approved"),
-                ("id", "!=", self.id),
-            ]
-        )
-
-    def _put_in_force(self, user):
-        """Approve in the name of ``user``; earlier versions end the day before.
-
-        :raise UserError: when another mapping of the code counts on the same days
-        """
-        now = clock.naive_now()
-        for mapping in self:
-            mapping._give_way()
-            mapping.write(
-                {"state": "approved", "approved_by_id": user.id, "approved_at": now}
-            )
-        # The constraint speaks here, not at the end of the transaction.
-        self.flush_recordset()
-        self._end_activities()
-        for mapping in self:
-            self.env["finance.unmapped"]._mapped(mapping)
-
-    def _give_way(self):
-        """End the earlier versions where this one begins."""
-        begin, end = self.valid_from or Date.min, self.valid_to or Date.max
-        earlier = self._versions() - self
-        for other in self._same_code():
-            if (other.valid_from or Date.min) > end or begin > (
-                other.valid_to or Date.max
-            ):
-                continue
-            if other not in earlier:
-                raise UserError(
-                    self.env._(
-                        "“%(other)s” counts on some of the days of “%(new)s” and is "
-                        "not an earlier version of it. Change the days, or open "
-                        "that mapping and use New Version.",
-                        other=other.display_name,
-                        new=self.display_name,
-                    )
-                )
-            if (other.valid_from or Date.min) < begin:
-                other.valid_to = begin - timedelta(days=1)
-            else:
-                other.state = "retired"
-        self.env.flush_all()
-
-    def _end_activities(self):
-        self.activity_unlink(["mail.mail_activity_data_todo"])
-
-    # === RESOLVING === #
-
-    @api.model
-    def _resolve(self, connector, domain, code, date=None):
-        """Return the record that a code of another system stands for.
-
-        A mapping of the system itself outranks one for all systems of the company.
-
-        :param connector: the ``finance.connector`` whose code it is
-        :param str domain: name of a ``finance.mapping.domain``, such as ``account``
-        :param str code: as the sender wrote it
-        :param date: the accounting day; today if not given
-        :return: one record of the domain's model, in the connector's company
-        :raise Unmapped: D-UNMAPPED, when no approved mapping counts on that day; the
-            command waits until there is one
-        """
-        kind = self.env["finance.mapping.domain"]._named(domain)
-        company = connector.company_id
-        record = self._resolve_or_empty(connector, kind, code, date)
-        if record:
-            return record
-        day = date or clock.now().date()
-        raise Unmapped(
-            self.env._(
-                "“%(code)s” of “%(system)s” (%(kind)s) stands for nothing in "
-                "%(company)s on %(day)s. Map it under Master Data, Unmapped Codes; "
-                "what waits is then processed by itself.",
-                code=code,
-                system=connector.name,
-                kind=kind.sudo().title,
-                company=company.sudo().name,
-                day=day.isoformat(),
-            ),
-            connector,
-            domain,
-            code,
-            day,
-        )
-
-    @api.model
-    def _resolve_or_empty(self, connector, kind, code, date=None):
-        """Return what :meth:`_resolve` does, or an empty recordset.
-
-        :param kind: a ``finance.mapping.domain``
-        """
-        kind = kind.sudo()
-        company = connector.company_id
-        records = self.env[kind.target_model].with_company(company)
-        # A counterparty's id needs no mapping once it is cross-referenced.
-        if kind.name == "counterparty":
-            found = self.env["finance.reference"]._find(
-                connector, kind.target_model, code, date
-            )
-            if found:
-                return records.browse(found.id)
-        day = date or clock.now().date()
-        for begin, end, res_id in self._in_force(
-            company.id, connector.id, kind.id, code
-        ):
-            if (begin or Date.min) <= day <= (end or Date.max):
-                record = records.browse(res_id).exists()
-                if record:
-                    return record
-        if kind.is_standard:
-            return kind._find_record(company, code)[:1].with_env(records.env)
-        return records
-
-    @api.model
-    @tools.ormcache("company_id", "connector_id", "domain_id", "code")
-    def _in_force(self, company_id, connector_id, domain_id, code):
-        """Return ((first day, last day, id), …) of a code, the system's own first."""
-        mappings = self.sudo().search(
-            [
-                ("company_id", "=", company_id),
-                ("connector_id", "in", (connector_id, False)),
-                ("domain_id", "=", domain_id),
-                ("code", "=", code),
-                ("state", "=", "approved"),
-            ]
-        )
-        return tuple(
-            (mapping.valid_from, mapping.valid_to, mapping.res_id)
-            for mapping in mappings.sorted(lambda m: not m.connector_id)
-        )
-
-    # === ENDING === #
-
-    @api.model
-    def _cron_expiring(self):
-        """Remind of temporary mappings that end soon and have no successor."""
-        today = clock.now().date()
-        ending = self.search(
-            [
-                ("state", "=", "approved"),
-                ("is_temporary", "=", True),
-                ("is_reminded", "=", False),
-                ("valid_to", ">=", today),
-                ("valid_to", "<=", today + constants.MAPPING_NOTICE),
-            ]
-        )
-        for mapping in ending:
-            if any(
-                (other.valid_from or Date.min) > mapping.valid_to
-                for other in mapping._same_code()
-            ):
-                continue
-            steward = mapping.steward_id or mapping.connector_id.user_id
-            mapping.activity_schedule(
-                "mail.mail_activity_data_todo",
-                date_deadline=mapping.valid_to,
-                summary=self.env._("Temporary mapping ends: %s", mapping.display_name),
-                note=self.env._(
-                    "From the day after on, what uses the code waits as unmapped. "
-                    "Make a new version, or see that the code is no longer sent."
-                ),
-                user_id=(steward or mapping.approved_by_id or self.env.user).id,
-            )
-            mapping.is_reminded = True
 
     def _keys(self, connectors):
         """Return the keys by which commands of ``connectors`` wait for this."""

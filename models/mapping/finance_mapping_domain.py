@@ -2,6 +2,7 @@ from odoo import api, fields, models, tools
 
 from .. import constants
 from ..access import require_group
+from ..windows import list_of
 
 # What codes of another system can stand for, and by which fields the Odoo code is
 # found when a mapping is imported: the first in which exactly one record agrees.
@@ -25,6 +26,7 @@ class FinanceMappingDomain(models.Model):
 
     _name = "finance.mapping.domain"
     _description = "Finance Mapping Domain"
+    _inherit = ["finance.remembered"]
     _order = "sequence, id"
     _rec_name = "title"
     _rec_names_search = ["name", "title"]
@@ -114,29 +116,20 @@ class FinanceMappingDomain(models.Model):
             domain.mapping_count = mapped.get(domain, 0)
             domain.unmapped_count = unmapped.get(domain, 0)
 
-    # === CRUD === #
-
-    def write(self, vals):
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
-
     # === ACTIONS === #
 
     def action_open_mappings(self):
         self.ensure_one()
-        return self._action_related("finance_hub.finance_mapping_action")
+        return self._action_related("finance_mapping_action")
 
     def action_open_unmapped(self):
         self.ensure_one()
-        return self._action_related("finance_hub.finance_unmapped_action")
+        return self._action_related("finance_unmapped_action")
 
     def _action_related(self, xmlid):
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(xmlid)
-        action["domain"] = [("domain_id", "=", self.id)]
-        action["context"] = {"default_domain_id": self.id}
-        return action
+        domain, context = [("domain_id", "=", self.id)], {"default_domain_id": self.id}
+        return list_of(self.env, xmlid, domain, context=context)
 
     # === BUSINESS METHODS === #
 

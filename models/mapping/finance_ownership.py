@@ -22,7 +22,7 @@ class FinanceOwnership(models.Model):
 
     _name = "finance.ownership"
     _description = "Finance Data Ownership"
-    _inherit = ["mail.thread"]
+    _inherit = ["finance.remembered", "mail.thread"]
     _order = "company_id, domain, journal_id"
     _rec_name = "domain"
     _check_company_auto = True
@@ -115,24 +115,6 @@ class FinanceOwnership(models.Model):
                         "leave the journal empty."
                     )
                 )
-
-    # === CRUD === #
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        owners = super().create(vals_list)
-        self.env.registry.clear_cache()
-        return owners
-
-    def write(self, vals):
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
-
-    def unlink(self):
-        result = super().unlink()
-        self.env.registry.clear_cache()
-        return result
 
     # === BUSINESS METHODS === #
 

@@ -16,6 +16,7 @@ class FinanceReference(models.Model):
 
     _name = "finance.reference"
     _description = "Finance Reference"
+    _inherit = ["finance.pointing"]
     _order = "id desc"
     _rec_name = "external_id"
 
@@ -96,25 +97,7 @@ class FinanceReference(models.Model):
 
     # === ACTIONS === #
 
-    def action_open_record(self):
-        """Open the record in Odoo."""
-        self.ensure_one()
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self.res_model,
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
-
     # === BUSINESS METHODS === #
-
-    def _record(self):
-        """Return the record in Odoo; empty if it is gone."""
-        self.ensure_one()
-        if self.res_model not in self.env:
-            return self.browse()
-        return self.env[self.res_model].browse(self.res_id).exists()
 
     @api.model
     def _find(self, connector, model_name, external_id, date=None):

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 
 from .. import constants
+from ..windows import list_of
 
 ROLES = ",".join(
     (
@@ -55,15 +56,12 @@ class FinanceReferenced(models.AbstractModel):
         """Show under which ids other systems know the record."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_reference_action"
+        return list_of(
+            self.env,
+            "finance_reference_action",
+            [("res_model", "=", self._name), ("res_id", "=", self.id)],
+            context={"default_res_model": self._name, "default_res_id": self.id},
         )
-        action["domain"] = [("res_model", "=", self._name), ("res_id", "=", self.id)]
-        action["context"] = {
-            "default_res_model": self._name,
-            "default_res_id": self.id,
-        }
-        return action
 
     def _finance_mirror_owner(self):
         """Return the connector whose mirror this record is; empty if it is none."""

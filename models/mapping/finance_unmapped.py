@@ -4,6 +4,7 @@ from odoo.tools import SQL
 
 from .. import clock, constants
 from ..access import require_group
+from ..windows import list_of, window_of
 from .finance_mapping_domain import TARGETS
 from .suggesting import SAME_CODE, Candidate, suggest
 
@@ -87,7 +88,7 @@ class FinanceUnmapped(models.Model):
         self.check_access("read")
         pending = self._pending_mappings()[:1]
         if pending:
-            return pending._action_form(pending)
+            return window_of(pending)
         return self.env["finance.map.wizard"].create({"unmapped_id": self.id})._open()
 
     def action_propose_equal(self):
@@ -108,23 +109,17 @@ class FinanceUnmapped(models.Model):
                     "Use Map, one by one."
                 )
             )
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_mapping_action"
-        )
-        action["domain"] = [("id", "in", proposed.ids)]
-        action["context"] = {}
-        return action
+        return list_of(self.env, "finance_mapping_action", [("id", "in", proposed.ids)])
 
     def action_open_commands(self):
         """Show the commands that wait for the code."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_command_action"
+        return list_of(
+            self.env,
+            "finance_command_action",
+            [("state", "=", "waiting"), ("waits_for", "=", self.key)],
         )
-        action["domain"] = [("state", "=", "waiting"), ("waits_for", "=", self.key)]
-        action["context"] = {}
-        return action
 
     # === BUSINESS METHODS === #
 
@@ -290,17 +285,7 @@ class FinanceUnmapped(models.Model):
 
     def _exceptions(self):
         """Return the open exceptions about the codes."""
-        return (
-            self.env["finance.exception"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", self.ids),
-                    ("is_open", "=", True),
-                ]
-            )
-        )
+        return self.env["finance.exception"].sudo()._about(self)
 
     @api.model
     def _mapped(self, mapping):

@@ -53,22 +53,6 @@ MEMBERS = f"""
 # === FORMING === #
 
 
-def endpoints(cr, lane, endpoint_ids):
-    """Return which endpoints have batches in a lane, or may get some."""
-    cr.execute(
-        """
-        SELECT DISTINCT endpoint_id FROM finance_subscription
-         WHERE endpoint_id = ANY(%(ids)s) AND lane = %(lane)s
-           AND delivery_mode <> 'realtime'
-         UNION
-        SELECT DISTINCT endpoint_id FROM finance_batch
-         WHERE endpoint_id = ANY(%(ids)s) AND lane = %(lane)s AND state = 'waiting'
-        """,
-        {"ids": endpoint_ids, "lane": lane},
-    )
-    return {row[0] for row in cr.fetchall()}
-
-
 def form(env, lane, endpoint_ids, now):
     """Form the batches that are due.
 

@@ -46,6 +46,12 @@ class Form:
     mask_confidential: bool = False
 
 
+@lru_cache(maxsize=16)
+def form(mode: str | None, personal: bool | None, confidential: bool | None) -> Form:
+    """Return the form of what a subscription says; that of none when all is empty."""
+    return Form(mode or "structured", bool(personal), bool(confidential))
+
+
 def row(event) -> dict:
     """Return a ``finance.event`` record as a row of :data:`EVENT_SQL`."""
     event.env.cr.execute(

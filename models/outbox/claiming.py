@@ -5,7 +5,7 @@ and what it has in hand it knows itself. So a claim writes nothing but to rows t
 turn out to wait behind another one, and a crash leaves nothing hanging.
 """
 
-from collections import Counter
+from collections import Counter, namedtuple
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -23,7 +23,14 @@ BUSY_ENDPOINTS = """
            greatest(n.write_date, c.write_date, (
                SELECT max(x.write_date) FROM finance_credential x
                 WHERE x.id IN (n.credential_id, n.auth_credential_id,
-                               n.client_certificate_id))) AS changed_at
+                               n.client_certificate_id))) AS changed_at,
+           -- Whether it has batches in the lane, or may get some.
+           EXISTS (SELECT FROM finance_subscription s
+                    WHERE s.endpoint_id = n.id AND s.lane = %(lane)s
+                      AND s.delivery_mode <> 'realtime')
+           OR EXISTS (SELECT FROM finance_batch b
+                       WHERE b.endpoint_id = n.id AND b.lane = %(lane)s
+                         AND b.state = 'waiting') AS batching
       FROM finance_endpoint n
       JOIN finance_connector c ON c.id = n.connector_id
      WHERE n.state = 'live' AND c.state = 'live' AND n.active AND c.active
@@ -48,6 +55,7 @@ BUSY_ENDPOINTS = """
                          ORDER BY d.id LIMIT 1) IS NOT NULL)
              LIMIT 1)) IS NOT NULL
 """
+Busy = namedtuple("Busy", ("id", "changed_at", "batching"))
 
 CLAIM = f"""
     WITH picked AS MATERIALIZED (
@@ -77,9 +85,12 @@ CLAIM = f"""
     )
     SELECT p.id, p.endpoint_id, p.subscription_id, p.aggregate AS lane_key, p.due_at,
            p.version, p.attempt_count, p.throttle_count, p.exception_id,
-           behind.state AS behind_state, behind.due_at AS behind_due, {EVENT_SQL}
+           behind.state AS behind_state, behind.due_at AS behind_due,
+           -- How the subscription wants its events: as it says now.
+           s.content_mode, s.mask_personal, s.mask_confidential, {EVENT_SQL}
       FROM picked p
       JOIN finance_event e ON e.id = p.event_id
+      LEFT JOIN finance_subscription s ON s.id = p.subscription_id
       LEFT JOIN LATERAL (
         -- An earlier event of the same document that is not in hand itself. What is
         -- collected for a batch, and what a replay repeats, is another stream.
@@ -105,9 +116,6 @@ BEGINNING = (datetime(1970, 1, 1), 0)  # noqa: DTZ001 (as Odoo stores times)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
 @dataclass(slots=True)
 class Position:
     """How far the claims of a run have come at one endpoint.
@@ -128,6 +136,16 @@ class Position:
         """Begin anew, for what came due before the last row."""
         self.due, self.last = BEGINNING
         self.begun = now
+
+
+def busy_endpoints(cr, lane, now):
+    """Return the endpoints that have something to send now, as :data:`Busy`.
+
+    :param lane: one of ``constants.LANES``
+    :param now: naive, UTC
+    """
+    cr.execute(BUSY_ENDPOINTS, {"lane": lane, "now": now})
+    return [Busy(*row) for row in cr.fetchall()]
 
 
 def claim_rows(cr, lane, room, positions, in_hand):

@@ -7,48 +7,27 @@ the database, and its lock ends with the connection.
 """
 
 import logging
-import random
-import time
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from math import ceil
 
-import psycopg2
-from psycopg2.errors import UniqueViolation
-from psycopg2.extensions import TransactionRollbackError
-
 from odoo import SUPERUSER_ID, api
-from odoo.exceptions import UserError
 
-from ...transport import CLOSED, HALF_OPEN, OPEN, decide, explain, next_token, take
+from ...transport import CLOSED, decide, explain
 from ...transport.engine import Claim, Engine, Parcel, Result
 from .. import clock, constants
 from ..networks import allowed_networks
 from . import batching, body, recording
-from .claiming import BUSY_ENDPOINTS, Position, claim_rows, next_due
+from .claiming import Position, claim_rows, next_due
+from .holdings import LOOK_ROUND, Holdings
+from .passage import Passage
 from .reporting import Report
-from .routes import (
-    Route,
-    keep,
-    load_gates,
-    load_route,
-    recall,
-    stamp,
-    update_gates,
-)
 
 _logger = logging.getLogger(__name__)
 
-# A transaction that lost a race is simply run again, after a little while (seconds,
-# times the number of tries, times chance) in which the others get through.
-MAX_TRIES = 8
-TRY_PAUSE = 0.02
 # Decisions that are also the final state of a delivery.
 FINAL_STATES = ("delivered", "dead")
-# How often a run looks for further endpoints that have something to send.
-LOOK_ROUND = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -73,7 +52,6 @@ class _Claimed:
 
     claim: Claim
     positions: dict[int, Position] = field(default_factory=dict)
-    forms: dict[int, body.Form] = field(default_factory=dict)
     probed: set[int] = field(default_factory=set)
 
 
@@ -114,24 +92,19 @@ class Dispatcher:
         self._lane = lane
         self._budget = budget
         self._threads = threads
-        self._routes: dict[int, Route] = {}
-        self._locked: set[int] = set()
-        # When endpoints of a limited rate may be sent to next.
-        self._token_at: dict[int, datetime] = {}
+        self._holdings = Holdings(registry, lane, apart=threads)
+        self._routes = self._holdings.routes
+        self._passage = Passage(self._routes)
         self._positions: dict[int, Position] = defaultdict(Position)
         self._in_hand: set[int] = set()
         self._batches_in_hand: set[int] = set()
-        self._looked_at: datetime | None = None
-        # Endpoints some subscription of which has batches.
-        self._batching: set[int] = set()
-        self._lock_cr = None
         self.statistics = Statistics()
 
     # === THE RUN === #
 
     def run(self) -> Statistics:
         """Deliver what is due until nothing is left or the budget is used up."""
-        with self._locks():
+        with self._holdings.open():
             engine = Engine(
                 claim=self._claim,
                 record=self._record,
@@ -143,7 +116,11 @@ class Dispatcher:
             try:
                 self.statistics.out_of_time = engine.run()
             finally:
-                self._put_off_probes()
+                if probed := self._passage.on_probation():
+                    # The next run tries what this one came too late for.
+                    self._holdings.run(
+                        lambda cr: self._passage.put_off(cr, clock.now(), probed)
+                    )
         return self.statistics
 
     def next_wake(self) -> datetime | None:
@@ -155,7 +132,7 @@ class Dispatcher:
         with self._registry.cursor() as cr:
             due = self._next_due(cr, clock.naive(now))
         moments = [moment for moment in due if moment is not None]
-        moments += [clock.naive(moment) for moment in self._token_at.values()]
+        moments += [clock.naive(moment) for moment in self._passage.token_at.values()]
         for route in self._routes.values():
             gate_at = route.destination.gate.opens_at(now.timestamp())
             if gate_at:
@@ -173,118 +150,6 @@ class Dispatcher:
         seconds = max(earliest, now).timestamp()
         return datetime.fromtimestamp(ceil(seconds / bucket) * bucket, timezone.utc)
 
-    # === LOCKS === #
-
-    @contextmanager
-    def _locks(self):
-        """Hold a connection whose session locks make endpoints this run's own.
-
-        They end with the connection, however the process ends.
-        """
-        with self._registry.cursor() as cr:
-            self._lock_cr = cr
-            try:
-                yield
-            finally:
-                cr.rollback()
-                self._unlock(list(self._locked))
-                cr.commit()  # pylint: disable=invalid-commit
-
-    @property
-    def _lock_class(self):
-        return constants.ENDPOINT_LOCK_CLASS + constants.LANES.index(self._lane)
-
-    def _unlock(self, endpoint_ids):
-        self._lock_cr.execute(
-            "SELECT pg_advisory_unlock(%s, id) FROM unnest(%s::int[]) AS id",
-            [self._lock_class, endpoint_ids],
-        )
-        self._locked.difference_update(endpoint_ids)
-
-    def _look_round(self, now):
-        """Take on endpoints that have something to send and that nobody else has."""
-        if self._looked_at and now - self._looked_at < LOOK_ROUND:
-            return
-        self._looked_at = now
-        cr = self._lock_cr
-        cr.execute(BUSY_ENDPOINTS, {"lane": self._lane, "now": clock.naive(now)})
-        wanted = {row[0]: row[1] for row in cr.fetchall() if row[0] not in self._routes}
-        mine, known = [], {}
-        for endpoint_id in wanted:
-            cr.execute(
-                "SELECT pg_try_advisory_lock(%s, %s)", [self._lock_class, endpoint_id]
-            )
-            if cr.fetchone()[0]:
-                mine.append(endpoint_id)
-                self._locked.add(endpoint_id)
-        if mine:
-            self._batching |= batching.endpoints(cr, self._lane, mine)
-            known = self._known_routes(cr, mine, wanted, now)
-        # A cursor of this run's own, not the job's.
-        cr.commit()  # pylint: disable=invalid-commit
-        if self._routes:
-            # What other lanes learned of them: that they rest, or work again.
-            self._in_transaction(self._update_gates)
-        self._routes.update(known)
-        unknown = [endpoint_id for endpoint_id in mine if endpoint_id not in known]
-        if unknown:
-            self._unlock(
-                self._in_transaction(
-                    lambda cr: self._load_routes(cr, unknown, wanted, now)
-                )
-            )
-            cr.commit()  # pylint: disable=invalid-commit
-
-    def _known_routes(self, cr, endpoint_ids, changed_at, now):
-        """Return the routes that this process has kept, with the gates of today."""
-        kept = {
-            endpoint_id: route
-            for endpoint_id in endpoint_ids
-            if self._keeps_routes
-            and (
-                route := recall((cr.dbname, endpoint_id), changed_at[endpoint_id], now)
-            )
-        }
-        gates = load_gates(cr, list(kept)) if kept else {}
-        return {
-            endpoint_id: route.through(gates[endpoint_id])
-            for endpoint_id, route in kept.items()
-        }
-
-    @property
-    def _keeps_routes(self):
-        # A cursor that is shared never commits, and so does not tell what changed.
-        return self._threads
-
-    def _load_routes(self, cr, endpoint_ids, changed_at, now):
-        """Load endpoints; return those that can't be used, which are suspended."""
-        env = api.Environment(cr, SUPERUSER_ID, {})
-        gates = load_gates(cr, endpoint_ids)
-        unusable = []
-        for endpoint in env["finance.endpoint"].browse(endpoint_ids):
-            try:
-                route = load_route(endpoint, gates[endpoint.id])
-                self._routes[endpoint.id] = route
-                keep((cr.dbname, endpoint.id), changed_at[endpoint.id], now, route)
-            except psycopg2.Error:
-                raise
-            except Exception as error:
-                # One endpoint that can't be used must not keep the others back.
-                if not isinstance(error, (UserError, ValueError)):
-                    _logger.exception("finance_hub: endpoint %s", endpoint.id)
-                unusable.append(endpoint.id)
-                endpoint._suspend(str(error))
-                env["finance.exception"]._open(
-                    "T-INTERNAL",
-                    company=endpoint.company_id,
-                    record=endpoint,
-                    connector=endpoint.connector_id,
-                    fingerprint=f"endpoint:{endpoint.id}:secret",
-                    summary=env._("%s: nothing can be signed", endpoint.name),
-                    cause=str(error),
-                )
-        return unusable
-
     # === CLAIMING === #
 
     def _claim(self, in_hand: dict[int, int]) -> Claim:
@@ -293,7 +158,7 @@ class Dispatcher:
         :param in_hand: parcels per endpoint that are claimed and not yet finished
         """
         now = clock.now()
-        self._look_round(now)
+        self._holdings.look_round(now)
         room = {}
         again = []
         for endpoint_id, route in self._routes.items():
@@ -308,7 +173,7 @@ class Dispatcher:
                 room[endpoint_id] = free
         if not room:
             return Claim((), _soonest(again))
-        claimed = self._in_transaction(
+        claimed = self._holdings.run(
             lambda cr: self._claim_in(cr, now, dict(room), list(again), in_hand)
         )
         # Not before it is committed: a transaction that lost a race took nothing.
@@ -324,10 +189,10 @@ class Dispatcher:
         return claimed.claim
 
     def _claim_in(self, cr, now, room, again, in_hand):
-        probed = self._through_the_gates(cr, now, room, again, in_hand)
+        probed = self._passage.through(cr, now, room, again, in_hand)
         if not room:
             return _Claimed(Claim((), _soonest(again)))
-        batching_room = sorted(self._batching & room.keys())
+        batching_room = sorted(self._holdings.batching & room.keys())
         parcels, used = [], defaultdict(int)
         if batching_room:
             parcels = self._claim_batches(cr, now, batching_room, again)
@@ -357,8 +222,7 @@ class Dispatcher:
             again.append(0.0)
         for row in rows:
             used[row["endpoint_id"]] += 1
-        self._give_back_tokens(cr, room, used)
-        forms = self._load_forms(cr, {row["subscription_id"] for row in rows})
+        self._passage.give_back(cr, room, used)
         broken, stopped = [], set()
         for row in rows:
             lane = (row["endpoint_id"], row["lane_key"])
@@ -368,7 +232,7 @@ class Dispatcher:
                 again.append(0.0)
                 continue
             try:
-                parcels.append(self._parcel(row, forms[row["subscription_id"]]))
+                parcels.append(self._parcel(row))
             except Exception as error:
                 # One event that can't be written must not keep the others back.
                 _logger.exception("finance_hub: event %s", row["event_id"])
@@ -376,8 +240,10 @@ class Dispatcher:
                 stopped.add(lane)
         if broken:
             batching.set_aside(api.Environment(cr, SUPERUSER_ID, {}), broken)
-        claimed = _Claimed(Claim(parcels), positions=positions, probed=probed)
-        self._put_off_unused(cr, now, claimed)
+        used_by = {parcel.destination.key for parcel in parcels}
+        # What found nothing to let through is left to others to try.
+        self._passage.put_off(cr, now, probed - used_by)
+        claimed = _Claimed(Claim(parcels), positions=positions, probed=probed & used_by)
         if not found:
             due = [
                 (moment.replace(tzinfo=timezone.utc) - now).total_seconds()
@@ -386,6 +252,11 @@ class Dispatcher:
             ]
             again += due
         claimed.claim.again_in = _soonest(again)
+        claimed.claim.more = (
+            bool(batching_room)
+            or 0.0 in again
+            or any(found.get(key, 0) >= free for key, free in left.items())
+        )
         return claimed
 
     def _next_due(self, cr, now):
@@ -404,134 +275,10 @@ class Dispatcher:
             position.rewind(now)
         return moved
 
-    def _through_the_gates(self, cr, now, room, again, in_hand):
-        """Narrow ``room`` to what breakers and rates let through.
-
-        :param list again: gets the seconds until a limited rate allows more
-        :return: the endpoints whose breaker lets one request through, to try
-        """
-        probed = set()
-        # In one order everywhere, so that two lanes never wait for each other.
-        for endpoint_id in sorted(room):
-            route = self._routes[endpoint_id]
-            breaker = route.destination.gate.breaker
-            if breaker.state != CLOSED:
-                if breaker.state == HALF_OPEN and in_hand.get(endpoint_id):
-                    # The one that was let through is on its way.
-                    del room[endpoint_id]
-                    continue
-                room[endpoint_id] = 1
-            self._token_at.pop(endpoint_id, None)
-            if route.rate:
-                granted, wait = self._take_tokens(cr, now, endpoint_id, room)
-                if not granted:
-                    again.append(wait)
-                    self._token_at[endpoint_id] = now + timedelta(seconds=wait)
-                    del room[endpoint_id]
-                    continue
-                room[endpoint_id] = granted
-            if breaker.state == OPEN:
-                lease = timedelta(seconds=route.destination.timeout * 2)
-                if recording.take_probe(cr, endpoint_id, clock.naive(now), lease):
-                    probed.add(endpoint_id)
-                else:
-                    # Another lane was first; it tells how it went.
-                    if route.rate:
-                        self._add_tokens(cr, endpoint_id, 1)
-                    del room[endpoint_id]
-                    update_gates(cr, {endpoint_id: route.destination.gate})
-                    opens_at = route.destination.gate.opens_at(now.timestamp())
-                    again.append(opens_at - now.timestamp() if opens_at else 0.0)
-            elif breaker.state == HALF_OPEN:
-                # What was let through came back untried.
-                probed.add(endpoint_id)
-        return probed
-
-    def _put_off_unused(self, cr, now, claimed):
-        """Leave it to others to try an endpoint for which nothing was found."""
-        used = {parcel.destination.key for parcel in claimed.claim.parcels}
-        for endpoint_id in claimed.probed - used:
-            gate = self._routes[endpoint_id].destination.gate
-            gate.breaker.put_off(now.timestamp())
-            gate.breaker.changed = False
-            recording.save_gate(cr, endpoint_id, gate, clock.naive(now))
-        claimed.probed &= used
-
-    def _put_off_probes(self):
-        """Leave it to the next run to try what this one came too late for."""
-        now = clock.now()
-        for endpoint_id, route in self._routes.items():
-            gate = route.destination.gate
-            if gate.breaker.state == HALF_OPEN:
-                gate.breaker.put_off(now.timestamp())
-                self._in_transaction(
-                    lambda cr, endpoint_id=endpoint_id, gate=gate: recording.save_gate(
-                        cr, endpoint_id, gate, clock.naive(now)
-                    )
-                )
-
-    def _update_gates(self, cr):
-        gates = {key: route.destination.gate for key, route in self._routes.items()}
-        update_gates(cr, gates)
-
-    def _take_tokens(self, cr, now, endpoint_id, room):
-        """Take from the endpoint's bucket, which all lanes share.
-
-        :return: (how many may go, seconds until there is one more)
-        """
-        route = self._routes[endpoint_id]
-        cr.execute(
-            "SELECT tokens, tokens_at FROM finance_endpoint_health"
-            " WHERE endpoint_id = %s FOR UPDATE",
-            [endpoint_id],
+    def _parcel(self, row):
+        form = body.form(
+            row["content_mode"], row["mask_personal"], row["mask_confidential"]
         )
-        tokens, tokens_at = cr.fetchone()
-        if tokens_at is None:
-            tokens, tokens_at = float(route.burst), clock.naive(now)
-        elapsed = now.timestamp() - stamp(tokens_at)
-        granted, left = take(
-            tokens, elapsed, route.rate, route.burst, room[endpoint_id]
-        )
-        if granted:
-            cr.execute(
-                "UPDATE finance_endpoint_health SET tokens = %s, tokens_at = %s"
-                " WHERE endpoint_id = %s",
-                [left, clock.naive(now), endpoint_id],
-            )
-        return granted, next_token(left, route.rate)
-
-    def _give_back_tokens(self, cr, room, used):
-        """Give back the tokens for which there was nothing, or take what is owed."""
-        for endpoint_id, granted in sorted(room.items()):
-            spare = granted - used[endpoint_id]
-            if self._routes[endpoint_id].rate and spare:
-                self._add_tokens(cr, endpoint_id, spare)
-
-    def _add_tokens(self, cr, endpoint_id, tokens):
-        cr.execute(
-            "UPDATE finance_endpoint_health SET tokens = tokens + %s"
-            " WHERE endpoint_id = %s",
-            [tokens, endpoint_id],
-        )
-
-    def _load_forms(self, cr, subscription_ids):
-        """Return how subscriptions want their events: as they say now."""
-        cr.execute(
-            """
-            SELECT id, content_mode, mask_personal, mask_confidential
-              FROM finance_subscription WHERE id = ANY(%s)
-            """,
-            [list(subscription_ids)],
-        )
-        return {
-            None: body.Form(),
-            **{
-                subscription_id: body.Form(mode, bool(personal), bool(confidential))
-                for subscription_id, mode, personal, confidential in cr.fetchall()
-            },
-        }
-
-    def _parcel(self, row, form):
         headers, content = body.message(row, form, row["version"])
         return Parcel(
             destination=self._routes[row["endpoint_id"]].destination,
@@ -600,7 +347,7 @@ class Dispatcher:
         gates = self._changed_gates({r.parcel.destination.key for r in tried})
         done = Statistics(released=len(results) - len(tried))
         if tried:
-            self._in_transaction(lambda cr: self._record_in(cr, now, tried, gates))
+            self._holdings.run(lambda cr: self._record_in(cr, now, tried, gates))
         self._return_tokens(results)
         for result in results:
             ticket = result.parcel.ticket
@@ -624,9 +371,9 @@ class Dispatcher:
             if result.outcome is None and self._routes[ticket.endpoint_id].rate:
                 spare[ticket.endpoint_id] += ticket.events
         for endpoint_id, tokens in sorted(spare.items()):
-            self._in_transaction(
-                lambda cr, endpoint_id=endpoint_id, tokens=tokens: self._add_tokens(
-                    cr, endpoint_id, tokens
+            self._holdings.run(
+                lambda cr, endpoint_id=endpoint_id, tokens=tokens: (
+                    self._passage.add_tokens(cr, endpoint_id, tokens)
                 )
             )
 
@@ -727,26 +474,6 @@ class Dispatcher:
                 gate.changed = gate.breaker.changed = False
                 gates[endpoint_id] = gate
         return gates
-
-    # === TRANSACTIONS === #
-
-    def _in_transaction(self, work):
-        """Run ``work(cr)`` in a transaction of its own, again if it lost a race."""
-        for attempt in range(1, MAX_TRIES + 1):
-            try:
-                with self._registry.cursor() as cr:
-                    if self._threads:
-                        # All lanes write the health row of an endpoint. Each of their
-                        # statements holds by itself, so they wait for each other
-                        # where Odoo's usual isolation would have them fail.
-                        cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                    return work(cr)
-            except (TransactionRollbackError, UniqueViolation):
-                if attempt == MAX_TRIES:
-                    raise
-                _logger.info("finance_hub: dispatcher lost a race, once more")
-                time.sleep(TRY_PAUSE * attempt * random.random())  # noqa: S311
-        return None
 
 
 def _failure(row_id, outcome, decision, cause):

@@ -9,7 +9,7 @@ from .. import clock, constants
 from ..access import require_group
 from ..privacy.showing import shown_text
 from . import batching, body
-from .claiming import BUSY_ENDPOINTS
+from .claiming import busy_endpoints
 from .dispatcher import Dispatcher
 from .finance_event import filter_attributes
 from .unlocked import Unlocked, keep
@@ -291,8 +291,8 @@ class FinanceDelivery(models.Model):
         self.ensure_one()
         self.flush_recordset()
         subscription = self.subscription_id.sudo()
-        form = body.Form(
-            subscription.content_mode or "structured",
+        form = body.form(
+            subscription.content_mode,
             subscription.mask_personal,
             subscription.mask_confidential,
         )
@@ -406,10 +406,7 @@ class FinanceDelivery(models.Model):
         is the guarantee that nothing waits for ever.
         """
         for lane in constants.LANES:
-            self.env.cr.execute(
-                BUSY_ENDPOINTS + " LIMIT 1", {"lane": lane, "now": clock.naive_now()}
-            )
-            if self.env.cr.fetchone():
+            if busy_endpoints(self.env.cr, lane, clock.naive_now()):
                 self._wake(lane)
 
 

@@ -145,19 +145,38 @@ TRANSPORTS = {"https": _https, "amqp": _amqp}
 def load_gates(cr, endpoint_ids: list[int]) -> dict[int, Gate]:
     """Return the gates of endpoints as earlier runs left them."""
     now = clock.now()
-    cr.execute(
-        """
-        INSERT INTO finance_endpoint_health (
-            endpoint_id, company_id, breaker, trips, notice)
-        SELECT n.id, n.company_id, 'closed', 0, 0
-          FROM finance_endpoint n
-         WHERE n.id = ANY(%(ids)s)
-           AND NOT EXISTS (
-               SELECT 1 FROM finance_endpoint_health h WHERE h.endpoint_id = n.id)
-            ON CONFLICT (endpoint_id) DO NOTHING
-        """,
-        {"ids": endpoint_ids},
-    )
+    rows = _read_gates(cr, endpoint_ids, now)
+    missing = set(endpoint_ids) - {row[0] for row in rows}
+    if missing:
+        # An endpoint that nothing was sent to yet.
+        cr.execute(
+            """
+            INSERT INTO finance_endpoint_health (
+                endpoint_id, company_id, breaker, trips, notice)
+            SELECT n.id, n.company_id, 'closed', 0, 0
+              FROM finance_endpoint n
+             WHERE n.id = ANY(%s)
+                ON CONFLICT (endpoint_id) DO NOTHING
+            """,
+            [list(missing)],
+        )
+        rows += _read_gates(cr, list(missing), now)
+    gates = {}
+    for row in rows:
+        endpoint_id, state, opened_at, probe_at, trips, paused, delivered, failed = row
+        breaker = Breaker(
+            # Whoever tries again says so in the database; others wait.
+            state=OPEN if state == HALF_OPEN else state,
+            opened_at=stamp(opened_at),
+            probe_at=stamp(probe_at),
+            trips=trips or 0,
+        )
+        breaker.seed(delivered or 0, failed or 0, now.timestamp())
+        gates[endpoint_id] = Gate(breaker, paused_until=stamp(paused) or 0.0)
+    return gates
+
+
+def _read_gates(cr, endpoint_ids, now):
     cr.execute(
         """
         SELECT h.endpoint_id, h.breaker, h.opened_at, h.probe_at, h.trips,
@@ -178,19 +197,7 @@ def load_gates(cr, endpoint_ids: list[int]) -> dict[int, Gate]:
             "since": clock.naive(now - timedelta(seconds=BREAKER_WINDOW_SECONDS)),
         },
     )
-    gates = {}
-    for row in cr.fetchall():
-        endpoint_id, state, opened_at, probe_at, trips, paused, delivered, failed = row
-        breaker = Breaker(
-            # Whoever tries again says so in the database; others wait.
-            state=OPEN if state == HALF_OPEN else state,
-            opened_at=stamp(opened_at),
-            probe_at=stamp(probe_at),
-            trips=trips or 0,
-        )
-        breaker.seed(delivered or 0, failed or 0, now.timestamp())
-        gates[endpoint_id] = Gate(breaker, paused_until=stamp(paused) or 0.0)
-    return gates
+    return cr.fetchall()
 
 
 def update_gates(cr, gates: dict[int, Gate]) -> None:

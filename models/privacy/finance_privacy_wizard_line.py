@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from .. import constants
 from ..access import require_group
+from ..windows import window_at
 from .finance_privacy_wizard import MODELS, SEARCHERS
 from .pseudonymising import obstacle, take_out
 
@@ -88,12 +89,7 @@ class FinancePrivacyWizardLine(models.TransientModel):
             model, record_id = self.res_model, self.row_id
         else:
             raise UserError(self.env._("It was removed meanwhile."))
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": model,
-            "res_id": record_id,
-            "views": [(False, "form")],
-        }
+        return window_at(self.env, model, record_id)
 
     def action_pseudonymise(self):
         """Take the personal data out of these rows."""

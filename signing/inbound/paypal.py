@@ -9,8 +9,9 @@ The certificate's address comes with the call, so it is the attacker's to choose
 HTTPS addresses at PayPal are fetched, the certificate has to lead to a trusted root and
 to bear PayPal's name, and only then its key counts. What the signature covers of the
 body is a CRC-32, which binds it far less than a digest would: whoever holds one signed
-call could make another body fit it. So the id of the transmission must not be taken
-twice, and the address of the endpoint be kept to PayPal.
+call could make another body fit it. So a transmission must not count for two events,
+and the address of the endpoint be kept to PayPal. A message itself is known by the id
+of its event: PayPal repeats that, and its transmission may be another one.
 """
 
 import base64

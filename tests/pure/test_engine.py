@@ -227,6 +227,26 @@ def test_what_comes_while_one_hangs_does_not_wait_for_it():
         assert sink.times["/fast", "1"] - started < 0.3 + 3 * constants.LOOK_INTERVAL
 
 
+@pytest.mark.parametrize("more", [True, False])
+def test_who_has_got_all_does_not_ask_while_it_sends(more):
+    """Asking would compete with the first request for the interpreter."""
+    with Sink(lambda *_args: (200, {}, constants.LOOK_INTERVAL / 3)) as sink:
+        outbox = Outbox(destination(sink.url()))
+        outbox.add(1, "only")
+        claim = outbox.claim
+
+        def all_of_it(in_hand):
+            claimed = claim(in_hand)
+            claimed.more = more
+            return claimed
+
+        outbox.claim = all_of_it
+        run(outbox)
+        assert outbox.states() == {"delivered": 1}
+        meanwhile = [hands for hands in outbox.claims if hands.get(1)]
+        assert bool(meanwhile) is more
+
+
 def test_when_time_is_up_the_rest_is_handed_back():
     with Sink(lambda *_args: (200, {}, 0.05)) as sink:
         outbox = Outbox(destination(sink.url(), concurrency=1, window=8))

@@ -153,7 +153,7 @@ tours.add("finance_hub_desk_administrator", {
     steps: () => [
         ...inFiveClicks("T-GONE", [
             ...openException("T-GONE"),
-            press("action_open_subject"),
+            press("action_open_record"),
             {
                 content: "Enter where it has moved to",
                 trigger: ".o_form_view .o_field_widget[name=url] input",
@@ -166,7 +166,7 @@ tours.add("finance_hub_desk_administrator", {
         ]),
         ...inFiveClicks("C-SIGNATURE", [
             ...openException("C-SIGNATURE"),
-            press("action_open_subject"),
+            press("action_open_record"),
             {
                 content: "Rotate the secret",
                 trigger: '.o_form_view button[name="action_generate"]:contains(Rotate)',

@@ -97,7 +97,7 @@ tours.add("finance_hub_exception_auditor", {
         noButton("action_assign_to_me"),
         noButton("action_cancel"),
         see(".o_form_view:not(:has(.o_form_button_save:visible))", "Nothing to save"),
-        press("action_open_subject"),
+        press("action_open_record"),
         see('.o_form_view .o_field_widget[name=data_text]:contains("ORDER-4711")'),
         noButton("action_retry"),
         noButton("action_correct"),

@@ -83,14 +83,18 @@ class FinanceBench(models.Model):
     def _note_commit(self):
         """Return a dictionary that gets the moment of the next commit.
 
-        Noted by the first callback after it, before anything is woken.
+        Noted as soon as the database has it, before anything that follows a commit:
+        the hub's wake-up is the first of that.
         """
-        moment = {}
+        moment, connection = {}, self.env.cr._cnx
+        commit = connection.commit
 
-        @self.env.cr.postcommit.add
         def note():
+            commit()
             moment.update(unix=time.time(), monotonic=time.monotonic())
+            del connection.commit
 
+        connection.commit = note
         return moment
 
     def _commit(self, moment):

@@ -1,7 +1,7 @@
 from odoo import api, models
 
 from ..ledger.subjects import find_subject
-from . import apps
+from . import sale_order
 
 
 class FinanceHold(models.Model):
@@ -11,12 +11,12 @@ class FinanceHold(models.Model):
 
     def _register_hook(self):
         result = super()._register_hook()
-        apps.install(self.env.registry)
+        sale_order.install(self.env.registry)
         return result
 
     def _unregister_hook(self):
         result = super()._unregister_hook()
-        apps.uninstall(self.env.registry)
+        sale_order.uninstall(self.env.registry)
         return result
 
     @api.model
@@ -28,10 +28,10 @@ class FinanceHold(models.Model):
         :param command: a ``finance.command`` of the type ``payment.captured``
         """
         reference = command.data.get("document_ref")
-        if apps.MODEL not in self.env or not reference:
+        if sale_order.MODEL not in self.env or not reference:
             return
         order = find_subject(self.env, command.company_id, reference)
-        if order._name != apps.MODEL or not self._active(order, "order"):
+        if order._name != sale_order.MODEL or not self._active(order, "order"):
             return
         currency, captured = order.currency_id, float(command.data["amount"])
         if currency.name != command.data["currency"]:

@@ -108,17 +108,7 @@ class FinanceHold(models.Model):
 
     def _exceptions(self):
         """Return the open exceptions about the holds."""
-        return (
-            self.env["finance.exception"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "in", self.ids),
-                    ("is_open", "=", True),
-                ]
-            )
-        )
+        return self.env["finance.exception"].sudo()._about(self)
 
     def _post_what_waited(self):
         """Post the document for which somebody asked so, once nothing stops it."""

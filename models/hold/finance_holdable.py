@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 
 from ..access import refuse_fields
+from ..windows import list_of
 
 
 class FinanceHoldable(models.AbstractModel):
@@ -59,12 +60,11 @@ class FinanceHoldable(models.AbstractModel):
         """Show the holds of the record, those of the past, too."""
         self.ensure_one()
         self.env["finance.hold"].check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_hold_action"
+        return list_of(
+            self.env,
+            "finance_hold_action",
+            [("res_model", "=", self._name), ("res_id", "=", self.id)],
         )
-        action["domain"] = [("res_model", "=", self._name), ("res_id", "=", self.id)]
-        action["context"] = {}
-        return action
 
     # === HOOKS === #
 

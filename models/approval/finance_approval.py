@@ -335,13 +335,9 @@ class FinanceApproval(models.Model):
                 }
             )
             approval._end_steps()
-            self.env["finance.exception"].sudo().search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "=", approval.id),
-                    ("is_open", "=", True),
-                ]
-            )._resolve(self.env._("Decided: %s", reason or decision))
+            self.env["finance.exception"].sudo()._about(approval)._resolve(
+                self.env._("Decided: %s", reason or decision)
+            )
             record = approval._record()
             if quiet or not record:
                 continue
@@ -411,6 +407,17 @@ class FinanceApproval(models.Model):
             "requested_by": self.requested_by or None,
             "requested_at": utc_text(clock.aware(self.requested_at)),
             "due_at": utc_text(clock.aware(self.due_at)),
+            "steps": [
+                {
+                    "id": str(step.id),
+                    "name": step.planned_name or step.name,
+                    "turn": step.sequence,
+                    "who": step.who or None,
+                    "state": step.state,
+                    "external": step.external_allowed,
+                }
+                for step in self.step_ids
+            ],
         }
         if self.currency_id:
             data.update(

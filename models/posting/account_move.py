@@ -1,8 +1,8 @@
 from odoo import models
 from odoo.exceptions import AccessError, UserError
 
-from ..consent import Subject, checked, unchecked
-from . import posting
+from ..consent import Subject, checked, left_drafts, unchecked
+from . import looking
 
 SALES = ("out_invoice", "out_receipt")
 KIND_OF = {
@@ -68,7 +68,7 @@ class AccountMove(models.Model):
         """
         if not self:
             return
-        found = posting.look(self)
+        found = looking.look(self)
         if found.blocked:
             self._finance_check_blocked()
         if found.held:
@@ -80,7 +80,12 @@ class AccountMove(models.Model):
             # What posts itself on its day waits on for its consent.
             recurring = self.filtered(lambda move: move.auto_post != "no")
             moves -= recurring._finance_ask_consents(when_given=False)
-        moves._finance_check_consents()
+        asked_for = moves
+        if left_drafts() is not None and moves._finance_is_policed():
+            moves = moves._finance_leave_drafts(soft)
+            # Those of a later day are asked for when it has come.
+            asked_for = moves._finance_due(soft)
+        asked_for._finance_check_consents()
         with checked(moves):
             posted = super(AccountMove, moves)._post(soft)
         asked = posted.filtered("finance_post_user_id")
@@ -89,6 +94,7 @@ class AccountMove(models.Model):
             pending = self.env["finance.approval"]._pending(asked)
             if pending:
                 pending._decide("withdrawn", self.env._("It was posted."), quiet=True)
+        posted.filtered("finance_match_later")._finance_match_posted()
         return posted
 
     # === POLICIES === #

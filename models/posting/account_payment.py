@@ -1,7 +1,7 @@
 from odoo import api, models
 from odoo.exceptions import AccessError, UserError
 
-from ..consent import Subject, checked, unchecked
+from ..consent import Subject, checked, left_drafts, unchecked
 
 POSTED = ("in_process", "paid")
 CONSENTED = ("payment_type", "amount", "date", "memo", "payment_reference")
@@ -162,6 +162,8 @@ class AccountPayment(models.Model):
         if not waiting:
             return super().action_post()
         super(AccountPayment, self - waiting).action_post()
+        if left_drafts() is not None:
+            left_drafts().append(waiting)
         return self._finance_waiting_action(waiting)
 
     # === HOLDS === #

@@ -1,8 +1,11 @@
 import ast
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
+
+from .. import constants
+from ..windows import list_of
 
 # What a policy can be about: {kind: (field that says so, model of its records)}.
 KINDS = {
@@ -12,7 +15,7 @@ KINDS = {
     "journal_entry": ("on_journal_entry", "account.move"),
     "payment": ("on_payment", "account.payment"),
     "posting_request": ("on_posting_request", None),
-    # Where the sales app is installed, see ``control.apps``.
+    # Where the sales app is installed, see ``posting.sale_order``.
     "sales_order": ("on_sales_order", "sale.order"),
 }
 CONTENT = {
@@ -39,10 +42,18 @@ class FinancePolicy(models.Model):
 
     _name = "finance.policy"
     _description = "Finance Policy"
-    _inherit = ["finance.reviewed"]
+    _inherit = ["finance.remembered", "finance.versioned"]
     _order = "company_id, name, version desc, id"
     _check_company_auto = True
+    _state_in_force = "active"
+    # Without it less is stopped, which is a decision like putting it in force.
+    _retired_by = constants.GROUP_APPROVER
+    _retired_from = ("active",)
 
+    state = fields.Selection(
+        selection_add=[("in_review",), ("active", "Active"), ("retired",)],
+        ondelete={"active": "set default"},
+    )
     name = fields.Char(
         string="Policy",
         required=True,
@@ -193,36 +204,15 @@ class FinancePolicy(models.Model):
                     self.env._("The further condition can't be read: %s", error)
                 ) from error
 
-    # === CRUD === #
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        policies = super().create(vals_list)
-        self.env.registry.clear_cache()
-        return policies
-
-    def write(self, vals):
-        result = super().write(vals)
-        self.env.registry.clear_cache()
-        return result
-
-    def unlink(self):
-        result = super().unlink()
-        self.env.registry.clear_cache()
-        return result
-
     # === ACTIONS === #
 
     def action_open_approvals(self):
         """Show what was asked for because of the policy."""
         self.ensure_one()
         self.check_access("read")
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "finance_hub.finance_approval_action"
+        return list_of(
+            self.env, "finance_approval_action", [("policy_ids", "in", self.ids)]
         )
-        action["domain"] = [("policy_ids", "in", self.ids)]
-        action["context"] = {}
-        return action
 
     # === HOOKS === #
 
@@ -230,12 +220,8 @@ class FinancePolicy(models.Model):
     def _reviewed_fields(self):
         return CONTENT
 
-    def _check_ready(self):
-        """Refuse a policy that would stop nothing, or for ever.
-
-        :raise UserError: naming what is missing
-        """
-        self.ensure_one()
+    def _missing(self):
+        """Return what it lacks to stop anything, and not for ever."""
         missing = []
         if not self._kinds():
             missing.append(self.env._("what it is about"))
@@ -270,15 +256,7 @@ class FinancePolicy(models.Model):
             missing.append(
                 self.env._("sales orders alone, as it waits for a payment's capture")
             )
-        if missing:
-            raise UserError(
-                self.env._(
-                    "“%(policy)s” can't be put in force yet. It still needs: "
-                    "%(missing)s.",
-                    policy=self.name,
-                    missing="; ".join(missing),
-                )
-            )
+        return missing
 
     # === BUSINESS METHODS === #
 

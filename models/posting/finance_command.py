@@ -1,30 +1,10 @@
 from odoo import api, models, tools
 
-from ..ledger.errors import CommandWaits
 from ..ledger.subjects import document_key, subject_of
-from .finance_hold import RecordHeld
 
 
 class FinanceCommand(models.Model):
     _inherit = "finance.command"
-
-    def _apply(self):
-        """Apply it, or wait until what it needs is held no longer."""
-        try:
-            result = super()._apply()
-        except RecordHeld as held:
-            hold = held.holds[:1]
-            with self.env.cr.savepoint():
-                self._fail(
-                    CommandWaits("B-RISK-PENDING", str(held), key=f"hold:{hold.id}")
-                )
-            return None
-        if self.type == "payment.captured" and (
-            self.state == "applied" or self.error_code == "B-UNMATCHED"
-        ):
-            # An order is paid for before there is an invoice.
-            self.env["finance.hold"]._release_captured(self)
-        return result
 
     def _fail(self, error):
         result = super()._fail(error)
@@ -48,18 +28,6 @@ class FinanceCommand(models.Model):
                 [("state", "=", "waiting"), ("waits_for", "!=", False)], limit=1
             )
         )
-
-    def _correctors(self):
-        """Return the people who corrected the commands, or what they correct.
-
-        Whoever corrects cannot approve.
-        """
-        people = self.env["res.users"]
-        command = self
-        while command:
-            people |= command.corrected_by_id
-            command = command.corrected_from_id
-        return people
 
     def _provide_documents(self, moves):
         """Have the commands tried again that wait for documents posted just now."""

@@ -95,7 +95,14 @@ class FinanceApproval(models.Model):
                         number=number,
                         needed=needed,
                     )
-                rows.append({**values, "name": name, "approval_id": self.id})
+                rows.append(
+                    {
+                        **values,
+                        "name": name,
+                        "planned_name": values["name"],
+                        "approval_id": self.id,
+                    }
+                )
         self.env["finance.approval.step"].create(rows)
         self._begin_turn()
 
@@ -118,6 +125,12 @@ class FinanceApproval(models.Model):
             step.write({"state": "to_decide", "turn_at": now, "due_at": due_at})
         self.write({"due_at": min(steps.mapped("due_at")), "is_overdue": False})
         self._tell_whose_turn()
+        # Decisions of other systems on these steps may have come before their turn.
+        self.env["finance.command"].sudo()._provide(self._turn_key(), self.company_id)
+
+    def _turn_key(self):
+        """Return what a decision waits for whose turn has not come."""
+        return f"approval:{self.id}"
 
     def _tell_whose_turn(self):
         """Give those whose turn it is an activity, and nobody else."""
@@ -219,18 +232,19 @@ class FinanceApproval(models.Model):
             delegation_id=delegation.id,
         )
 
-    def _decide_elsewhere(self, decision, reason, *, name, command):
+    def _decide_elsewhere(self, decision, reason, *, name, command, among=None):
         """Keep the answer that another system reports, see ``_external_step``."""
         self.ensure_one()
-        step = self._external_step(name)
+        step = self._external_step(name, among)
         self._answer(step, decision, reason, name=name, command=command)
 
-    def _external_step(self, name):
+    def _external_step(self, name, among=None):
         """Return the step that a person may decide on in another system, if any.
 
         Somebody who is a user here, too, may there what they may here.
 
         :param str name: the person's, as the other system calls them
+        :param among: the steps that the other system named, None if it named none
         """
         self.ensure_one()
         key = name.strip().casefold()
@@ -239,6 +253,8 @@ class FinanceApproval(models.Model):
         for user in people:
             decided |= {user.name, user.login, user.email}
         steps = self._open_steps().filtered("external_allowed")
+        if among is not None:
+            steps &= among
         if key in {text.strip().casefold() for text in decided if text}:
             return steps.browse()
         if self.policy_ids:
@@ -284,6 +300,7 @@ class FinanceApproval(models.Model):
             lambda step: step.state in ("waiting", "to_decide")
         ).write({"state": "ended"})
         self.activity_unlink(["mail.mail_activity_data_todo"])
+        self.env["finance.command"].sudo()._provide(self._turn_key(), self.company_id)
 
     # === LOOKING === #
 

@@ -5,6 +5,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..consent import is_covered, unchecked
+from ..windows import window_of
 
 
 class ConsentMissing(UserError):
@@ -225,8 +226,11 @@ class FinancePoliced(models.AbstractModel):
             correlation_id=self.finance_correlation_id,
         )
 
-    def _finance_waiting_action(self, waiting):
-        """Return the message for whoever pressed Confirm on what needs consent."""
+    def _finance_waiting_action(self, waiting, then=None):
+        """Return the message for whoever pressed Confirm on what needs consent.
+
+        :param dict then: the action that follows, by default the same page anew
+        """
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -238,7 +242,7 @@ class FinancePoliced(models.AbstractModel):
                     "itself once they have consented.",
                     records=", ".join(waiting.mapped("display_name")),
                 ),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+                "next": then or {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
 
@@ -308,9 +312,4 @@ class FinancePoliced(models.AbstractModel):
         approval = self.env["finance.approval"].search(
             [("res_model", "=", self._name), ("res_id", "=", self.id)], limit=1
         )
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "finance.approval",
-            "res_id": approval.id,
-            "views": [(False, "form")],
-        }
+        return window_of(approval)

@@ -7,9 +7,9 @@ class gets what it needs when the registry is built, as in ``capture.apps``.
 import hashlib
 import json
 
+from ..approval.finance_policed import ConsentMissing
 from ..consent import Subject, checked, is_covered, unchecked
-from .finance_hold import STOPPING
-from .finance_policed import ConsentMissing
+from ..hold.finance_hold import STOPPING
 
 MODEL = "sale.order"
 OPEN = ("draft", "sent")

@@ -23,6 +23,9 @@ class FinanceApprovalStep(models.Model):
     )
     sequence = fields.Integer(string="Turn", readonly=True)
     name = fields.Char(string="Step", required=True, readonly=True)
+    planned_name = fields.Char(
+        readonly=True, help="As the policy or flow calls it; several can be called so."
+    )
     group_id = fields.Many2one("res.groups", string="Role", readonly=True)
     team_id = fields.Many2one("finance.team", readonly=True)
     user_ids = fields.Many2many(

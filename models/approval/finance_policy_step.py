@@ -9,7 +9,9 @@ class FinancePolicyStep(models.Model):
 
     _name = "finance.policy.step"
     _description = "Finance Policy Step"
+    _inherit = ["finance.versioned.part"]
     _order = "policy_id, sequence, id"
+    _whole = "policy_id"
 
     policy_id = fields.Many2one(
         "finance.policy", required=True, ondelete="cascade", index=True
@@ -59,28 +61,10 @@ class FinancePolicyStep(models.Model):
                     self.env._("Say who decides on step “%s”.", step.name)
                 )
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        steps = super().create(vals_list)
-        steps._note_change()
-        return steps
-
-    def write(self, vals):
-        self._note_change()
-        result = super().write(vals)
-        self._note_change()
-        return result
-
-    def unlink(self):
-        self._note_change()
-        return super().unlink()
-
     def _note_change(self):
-        """Keep who changed the steps of a draft; refuse it for others."""
-        if not self.env.su:
-            self.check_access("write")
-            self.policy_id._note_change()
+        result = super()._note_change()
         self.env.registry.clear_cache()
+        return result
 
     def _people(self, company):
         """Return the users who may take the step: approvers all of them."""
