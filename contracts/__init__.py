@@ -88,6 +88,7 @@ from .events import (
     sample_event,
     validate_data,
     validate_pattern,
+    validated_json,
     versions,
 )
 from .fields import Field, model_fields
@@ -195,6 +196,7 @@ __all__ = [
     "validate",
     "validate_data",
     "validate_pattern",
+    "validated_json",
     "versions",
     "without_persons",
 ]

@@ -196,6 +196,14 @@ CurrencyCode = Annotated[
 ]
 
 
+# By digits after the point: below it a number has no more than 15 digits.
+_PLAIN_BELOW = [10.0 ** (15 - scale) for scale in range(const.MONEY_MAX_SCALE + 1)]
+# What repr() says of a float which is a quantity as it stands.
+_PLAIN_QUANTITY = re.compile(
+    rf"-?[0-9]{{1,15}}\.[0-9]{{1,{const.QUANTITY_MAX_SCALE}}}"
+).fullmatch
+
+
 def _exact(value: float | int | str | Decimal) -> Decimal:
     # repr() is the shortest text which is this float: 0.1 stays 0.1.
     number = Decimal(repr(value) if isinstance(value, float) else value)
@@ -213,6 +221,13 @@ def money_string(value: float | int | str | Decimal, decimals: int = 2) -> str:
     :raises ValueError: when it is no finite number or has too many digits.
     """
     decimals = min(max(decimals, 0), const.MONEY_MAX_SCALE)
+    if type(value) is float and abs(value) < _PLAIN_BELOW[decimals]:
+        # Adding zero turns -0.0 into 0.0.
+        text = f"{value + 0.0:.{decimals}f}"
+        # Nearly all amounts are rounded already. No two decimals of 15 digits are the
+        # same float, so one that reads back as the amount is what it prints as.
+        if float(text) == value:
+            return text
     with localcontext() as context:
         context.prec = 2 * const.MONEY_MAX_DIGITS
         try:
@@ -231,6 +246,10 @@ def quantity_string(value: float | int | str | Decimal) -> str:
 
     :raises ValueError: when it is no finite number or has too many digits.
     """
+    if type(value) is float:
+        text = repr(value + 0.0)
+        if _PLAIN_QUANTITY(text):
+            return text.removesuffix(".0")
     with localcontext() as context:
         context.prec = 2 * const.QUANTITY_MAX_DIGITS
         try:

@@ -1,7 +1,10 @@
 import uuid
 from unittest.mock import patch
 
+from psycopg2.errors import ForeignKeyViolation
+
 from odoo.tests import Form, tagged
+from odoo.tools import SQL, mute_logger
 
 from ..contracts import EVENT_TYPES
 from ..models.capture import payload
@@ -149,6 +152,24 @@ class TestCapture(FinanceHubCommon):
         invoice.button_cancel()
         self.assertEqual(self.verbs_of(invoice), ["posted", "cancelled"])
 
+    def test_told_of_before_it_was_posted(self):
+        """The first place in an aggregate is guessed, and put right if it is taken."""
+        self.make_endpoint("http://127.0.0.1:8999/a", patterns="*")
+        draft, other = (self.make_invoice(post=False) for _index in range(2))
+        draft.button_cancel()
+        self.end_transaction()
+        draft.button_draft()
+        self.end_transaction()
+        (other | draft).action_post()
+        events = self.events_of(draft)
+        self.assertEqual(
+            self.verbs_of(draft), ["cancelled", "reset_to_draft", "posted"]
+        )
+        self.assertEqual(events.mapped("sequence"), [1, 2, 3])
+        self.assertEqual(self.events_of(other).mapped("sequence"), [1])
+        for event in events | self.events_of(other):
+            self.assertEqual(len(event.delivery_ids), 1, event.type)
+
     def test_deleted_in_the_same_transaction(self):
         invoice = self.make_invoice(post=False)
         self.env["finance.capture"]._note(invoice, "posted")
@@ -275,6 +296,35 @@ class TestCapture(FinanceHubCommon):
             }
         )
         self.assertEqual(len(self.events_of(self.make_invoice()).delivery_ids), 1)
+
+    def test_what_deliveries_point_to(self):
+        """It can't be deleted; and what was deleted unseen gets nothing."""
+        endpoint = self.make_endpoint("http://127.0.0.1:8999/a")
+        delivery = self.events_of(self.make_invoice()).delivery_ids
+        self.env.cr.execute("SET LOCAL finance_hub.purge = 'on'")
+        for row in (delivery.event_id, delivery.subscription_id, endpoint):
+            with (
+                mute_logger("odoo.sql_db"),
+                self.assertRaises(ForeignKeyViolation) as caught,
+                self.env.cr.savepoint(),
+            ):
+                self.env.cr.execute(
+                    SQL("DELETE FROM %s WHERE id = %s", SQL(row._table), row.id)
+                )
+            self.assertEqual(caught.exception.diag.table_name, "finance_delivery")
+        self.env.cr.execute("SET LOCAL finance_hub.purge = 'off'")
+        unused = self.make_endpoint(
+            "http://127.0.0.1:8999/b", connector=endpoint.connector_id
+        )
+        routes = self.env["finance.subscription"]._routes(
+            self.company.id, "finance.invoice.posted.v2"
+        )
+        self.assertEqual(len(routes), 2)
+        self.env.cr.execute(
+            "DELETE FROM finance_subscription WHERE endpoint_id = %s", [unused.id]
+        )
+        event = self.events_of(self.make_invoice())
+        self.assertEqual(event.delivery_ids.endpoint_id, endpoint)
 
     def test_only_live_connectors_get_events(self):
         endpoint = self.make_endpoint("http://127.0.0.1:8999/a")

@@ -6,7 +6,8 @@ from psycopg2.errors import SerializationFailure
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models.capture.finance_capture import EventRow
+from ..models.capture.insertion import EventRow, allot
+from ..models.capture.memory import memory_of
 from .common import FinanceHubCommon
 
 SEEDS = range(4)
@@ -329,6 +330,14 @@ class TestCaptureSavepoints(FinanceHubCommon):
         with mute_logger("odoo.sql_db"), self.assertRaises(SerializationFailure):
             self._insert(second)
         self.assertEqual(row.label, "x")
+
+    def test_ids_belong_to_a_transaction_that_is_known(self):
+        """A reader of what was under way must know of those who have an id."""
+        with self.registry.cursor() as cr:
+            [event] = allot(cr, memory_of(cr), 1)
+            cr.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+            self.assertEqual(cr.fetchone(), (True,))
+            self.assertLess(event, allot(cr, memory_of(cr), 2)[0])
 
     def _insert(self, cr):
         cr.execute("SELECT min(id) FROM res_company")

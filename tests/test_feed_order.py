@@ -44,7 +44,8 @@ class Writer:
                 "id": event_id,
                 "type": EVENT_TYPE,
                 "aggregate": aggregate,
-                "sequence": len(case.committed[aggregate]) + len(self.written) + 1,
+                # Any number that is not taken: the order is that of the ids.
+                "sequence": uuid.uuid4().int % 2**31,
                 "company": case.company_id,
             },
         )

@@ -1,3 +1,4 @@
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, new_test_user, tagged
 
@@ -124,6 +125,33 @@ class TestHolds(FinanceHubCommon):
         self.env.flush_all()
         with self.assertQueryCount(1):
             moves._finance_check_holds()
+
+    def test_only_what_is_marked_is_looked_at(self):
+        """The mark is there as long as a hold may stop it, and nobody takes it off."""
+        draft = self.make_invoice(post=False)
+        self.hold(draft, "revenue")
+        self.assertFalse(draft.finance_maybe_held)
+        for record in (draft, self.partner_a):
+            self.assertFalse(record.finance_maybe_held)
+            first, second = self.hold(record), self.hold(record, topic="fraud")
+            self.assertTrue(record.finance_maybe_held)
+            self.release(first)
+            self.assertTrue(record.finance_maybe_held)
+            second.cleared_until = fields.Datetime.now()
+            self.release(second)
+            self.assertTrue(record.finance_maybe_held)
+            second.cleared_until = False
+            self.assertFalse(record.finance_maybe_held)
+            self.hold(record)
+            with self.assertRaises(UserError):
+                record.with_user(self.approver).write({"finance_maybe_held": False})
+            self.holds._mark(record._name)
+            self.assertTrue(record.finance_maybe_held)
+            with self.assertRaises(RecordHeld):
+                draft.action_post()
+            self.release(self.holds._active(record, "risk"))
+        draft.action_post()
+        self.assertEqual(draft.state, "posted")
 
     # === PLACING === #
 

@@ -12,7 +12,7 @@ from odoo.tools import mute_logger
 
 from ..contracts import EVENT_TYPES
 from ..models import clock, constants
-from ..models.capture.finance_capture import EventRow
+from ..models.capture.insertion import EventRow
 from ..models.outbox.replay_selection import Selection
 from .common import FinanceHubCommon, status
 

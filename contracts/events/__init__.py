@@ -14,6 +14,7 @@ from .catalogue import (
     sample_event,
     validate_data,
     validate_pattern,
+    validated_json,
     versions,
 )
 from .event_type import EventType
@@ -32,5 +33,6 @@ __all__ = [
     "sample_event",
     "validate_data",
     "validate_pattern",
+    "validated_json",
     "versions",
 ]

@@ -111,6 +111,11 @@ def validate_data(name: str, data: Any) -> dict[str, Any]:
     return event_type(name).validate(data)
 
 
+def validated_json(name: str, data: Any) -> str:
+    """Return what :func:`validate_data` does as JSON text."""
+    return event_type(name).validate_json(data)
+
+
 def mask_data(
     name: str,
     data: dict[str, Any],

@@ -78,6 +78,11 @@ class EventType:
         """
         return validate(self.model, data, f"The data of {self.name}").wire()
 
+    def validate_json(self, data: Any) -> str:
+        """Return what :meth:`validate` does as JSON text, without a detour."""
+        found = validate(self.model, data, f"The data of {self.name}")
+        return found.model_dump_json(by_alias=True, exclude_none=True)
+
     def mask(
         self, data: dict[str, Any], personal: bool = False, confidential: bool = False
     ) -> dict[str, Any]:

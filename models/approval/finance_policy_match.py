@@ -58,8 +58,7 @@ class FinancePolicy(models.Model):
     @api.model
     def _asks_about(self, model):
         """Return whether any policy is about records of a model. No query."""
-        models_ = {KINDS[kind][1] for _company_id, kind in self._in_force()}
-        return model in models_
+        return any(KINDS[kind][1] == model for _company_id, kind in self._in_force())
 
     @api.model
     def _matching(self, subjects, in_force=None):

@@ -1,4 +1,5 @@
 import uuid
+from collections import namedtuple
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -9,18 +10,20 @@ from .. import clock
 from . import payload
 from .constants import OVERDUE_BATCH_SIZE, OVERDUE_LOOKBACK_DAYS
 from .memory import memory_of
+from .reading import values
 
 # ``in_payment`` counts as paid: the document is settled, though the bank has not
 # confirmed it yet (a state that Odoo Community skips).
 SETTLED = ("paid", "in_payment")
 OPEN = ("not_paid", "partial")
+_Now = namedtuple("_Now", "state payment_state checked")
 
 
 class AccountMove(models.Model):
     _name = "account.move"
     _inherit = ["account.move", "finance.captured"]
 
-    _finance_fields = ("state", "payment_state", "checked")
+    _finance_fields = _Now._fields
 
     finance_correlation_id = fields.Char(
         string="Correlation",
@@ -86,13 +89,10 @@ class AccountMove(models.Model):
     # === EVENTS === #
 
     def _finance_now(self):
-        cache = {}
         try:
-            for move in self:
-                cache[move.id] = (move.state, move.payment_state, move.checked)
+            return {move.id: tuple(values(move, _Now)) for move in self}
         except MissingError:
             return super()._finance_now()
-        return cache
 
     def _finance_transitions(self, before, now, marks):
         """Return the transitions of a document or entry, see finance.captured.

@@ -2,9 +2,6 @@ import functools
 import json
 import logging
 import uuid
-from collections import namedtuple
-
-from psycopg2.extras import execute_values
 
 from odoo import SUPERUSER_ID, api, models
 
@@ -13,43 +10,15 @@ from ...contracts import (
     ContractError,
     event_id,
     event_source,
-    validate_data,
+    validated_json,
 )
 from .. import clock
 from . import apps, backfill
 from .constants import ACTOR_BACKFILL, ACTOR_SYSTEM
+from .insertion import EventRow, allot, insert
 from .memory import NEW, TOUCHED, memory_of
 
 _logger = logging.getLogger(__name__)
-
-EVENT_COLUMNS = (
-    "event_id",
-    "type",
-    "aggregate",
-    "sequence",
-    "company_id",
-    "source",
-    "subject",
-    "label",
-    "occurred_at",
-    "correlation_id",
-    "causation_id",
-    "actor",
-    "data",
-    "problem",
-    "res_model",
-    "res_id",
-)
-EventRow = namedtuple("EventRow", EVENT_COLUMNS)
-# Two transactions may tell of the same aggregate at once, both with the next number.
-# A plain INSERT would refuse the later one for good; with the clause PostgreSQL calls
-# it a serialization failure, as the other row is newer than the snapshot, and Odoo
-# and queue_job try the whole transaction again.
-INSERT_EVENTS = (
-    "INSERT INTO finance_event ("  # noqa: S608 (the columns above)
-    + ", ".join(EVENT_COLUMNS)
-    + ") VALUES %s ON CONFLICT (event_id) DO NOTHING RETURNING id"
-)
 
 # {(object, verb): name of the newest version}: that is what is written, and what
 # older subscriptions get is projected out of it.
@@ -72,8 +41,9 @@ class FinanceCapture(models.AbstractModel):
     before; what happened is told when the transaction is about to commit, by
     comparing those with what will be committed. So a state that was passed through
     is not announced, however it came about. All events become rows in a constant
-    number of queries: one for the sequences, one INSERT of events, one INSERT of
-    deliveries. A rollback leaves none, as they are part of the same transaction.
+    number of queries: one for sequences that are not known yet, and one INSERT of
+    events and deliveries. A rollback leaves none, as they are part of the same
+    transaction.
 
     Odoo runs precommit callbacks early, too, when a savepoint begins or is released.
     Each run leaves the table with exactly the events of the transitions from the
@@ -339,27 +309,34 @@ class FinanceCapture(models.AbstractModel):
             by ``_finance_event_values``; the mark is what was noted for the verb,
             ``None`` when a stored value told of it
         """
-        rows = self._rows(drafts, clock.naive_now())
-        events = self._insert_events(rows)
+        events, complete = self._insert(drafts, guess=True)
+        if not complete:
+            # What is posted for the first time was told of before, after all: a draft
+            # can be cancelled, and taken back.
+            self._take_back([event for event, _row in events])
+            events, complete = self._insert(drafts, guess=False)
+            self._expect(complete)
         emitted = memory_of(self.env.cr).emitted
         for (event_pk, row), draft in zip(events, drafts, strict=True):
             emitted.setdefault(row.res_model, {}).setdefault(row.res_id, []).append(
                 (event_pk, draft[1], draft[2])
             )
-        self.env["finance.delivery"]._route(events)
+        self.env["finance.delivery"]._recorded(events)
 
     @api.model
-    def _rows(self, drafts, now):
+    def _rows(self, drafts, now, guess=True):
         """Return the event rows of drafts.
 
         :param datetime now: naive, UTC; the time of events whose values tell none
+        :param bool guess: take the sequences that the values tell, and look up only
+            those which they don't
         """
         dbuuid = self.env["ir.config_parameter"].sudo().get_param("database.uuid")
         sequences = self._last_sequences(
             {
                 f"{values['object']}/{values.get('key') or record.id}"
                 for record, _verb, _mark, _origin, values in drafts
-                if self._needs_sequence(record, values)
+                if not guess or self._needs_sequence(record, values)
             }
         )
         rows, sources = [], {}
@@ -372,7 +349,7 @@ class FinanceCapture(models.AbstractModel):
             aggregate = f"{values['object']}/{values.get('key') or record.id}"
             sequence = sequences.get((aggregate, company_id))
             if sequence is None:
-                looked_up = self._needs_sequence(record, values)
+                looked_up = not guess or self._needs_sequence(record, values)
                 sequence = 0 if looked_up else values["last_sequence"]
             sequence += 1
             sequences[aggregate, company_id] = sequence
@@ -394,7 +371,7 @@ class FinanceCapture(models.AbstractModel):
                     or self._stable_id(dbuuid, record),
                     causation_id,
                     actor,
-                    json.dumps(payload),
+                    payload,
                     problem,
                     record._name,
                     record.id,
@@ -435,30 +412,47 @@ class FinanceCapture(models.AbstractModel):
 
     @api.model
     def _validated(self, type_name, data):
-        """Return (payload, problem): the payload as JSON types, checked.
+        """Return (payload, problem): the payload as JSON text, checked.
 
         Accounting is never stopped by its own reporting: an event that fails its
         contract is stored with the problem, not delivered, and becomes an
         exception.
         """
         try:
-            return validate_data(type_name, data), None
+            return validated_json(type_name, data), None
         except ContractError as error:
             _logger.error("finance_hub: %s breaks its contract: %s", type_name, error)
-            return data, error.describe()
+            return json.dumps(data, default=str), error.describe()
+
+    @api.model
+    def _insert(self, drafts, guess):
+        """Insert the events of drafts, and their deliveries.
+
+        :return: ([(id, row)], whether all of them were)
+        """
+        now = clock.naive_now()
+        rows = self._rows(drafts, now, guess)
+        events = self._numbered(rows)
+        deliveries = self.env["finance.delivery"]._routed(events)
+        return events, insert(self.env.cr, events, deliveries, now)
 
     @api.model
     def _insert_events(self, rows):
-        """Insert event rows; return [(id, row)]."""
-        ids = execute_values(
-            self.env.cr._obj,
-            INSERT_EVENTS,
-            rows,
-            page_size=len(rows),
-            fetch=True,
-        )
-        self.env["finance.event"].invalidate_model(flush=False)
-        return [(event_pk, row) for (event_pk,), row in zip(ids, rows, strict=True)]
+        """Insert event rows without any delivery; return [(id, row)]."""
+        events = self._numbered(rows)
+        self._expect(insert(self.env.cr, events, [], clock.naive_now()))
+        return events
+
+    @api.model
+    def _expect(self, complete):
+        if not complete:
+            raise ValueError("An event was recorded already, or its place is taken.")
+
+    @api.model
+    def _numbered(self, rows):
+        """Return [(id, row)]."""
+        cr = self.env.cr
+        return list(zip(allot(cr, memory_of(cr), len(rows)), rows, strict=True))
 
     # === COMPANIES === #
 

@@ -34,7 +34,8 @@ class FinanceCaptured(models.AbstractModel):
         return super()._write_multi(vals_list)
 
     def unlink(self):
-        self.env["finance.capture"]._deleting(self)
+        if self:
+            self.env["finance.capture"]._deleting(self)
         return super().unlink()
 
     # === TELLING === #

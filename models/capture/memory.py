@@ -26,22 +26,20 @@ class Memory:
         in this transaction. Rolled back ones are among them: whoever reads this
         asks the database which of them exist.
     :ivar origins: {(model, id): origin}; who touched a record first, and why
-    :ivar fresh: {move id: sequence of its last event}; documents and entries that are
-        posted for the first time, as read when they were
+    :ivar event_ids: ids for events to come, ascending
+    :ivar fresh: ids of moves that are posted for the first time
     :ivar reversed: ids of moves for which a reversal was made in this transaction
-    :ivar commands_wait: whether any inbound command waited for anything at the latest
-        posting
     """
 
-    __slots__ = ("before", "commands_wait", "emitted", "fresh", "origins", "reversed")
+    __slots__ = ("before", "emitted", "event_ids", "fresh", "origins", "reversed")
 
     def __init__(self):
         self.before = {}
         self.emitted = {}
         self.origins = {}
-        self.fresh = {}
+        self.event_ids = []
+        self.fresh = set()
         self.reversed = set()
-        self.commands_wait = True
 
 
 def memory_of(cr):

@@ -4,12 +4,14 @@ Values are read from records and cleaned by the contracts; a missing value is le
 out, never guessed.
 """
 
+from collections import namedtuple
 from decimal import Decimal
 
 from ...contracts import money_string, quantity_string
 from ...signing import mask_iban
 from .. import clock
 from .memory import memory_of
+from .reading import values
 
 # Documents that are announced, and the object they are on the wire.
 OBJECTS = {
@@ -22,6 +24,8 @@ OBJECTS = {
 }
 # Documents of the sales side, which bring money in.
 SALES = ("out_invoice", "out_receipt", "out_refund")
+# Documents that take money out: their lines have the sign of the books.
+OUTBOUND = ("in_invoice", "in_receipt", "out_refund")
 # Odoo's states, where the contracts spell them otherwise.
 STATES = {"cancel": "cancelled", "canceled": "cancelled"}
 # Lines of an entry that carry no amount.
@@ -72,7 +76,21 @@ _PARTIES = """
       LEFT JOIN res_country country ON country.id = partner.country_id
      WHERE partner.id = ANY(%s)
 """
-_PARTY_FIELDS = ("name", "vat", "ref", "country_id")
+_Party = namedtuple("_Party", "name vat ref country_id")
+# What is read of a document and of its lines.
+_Document = namedtuple(
+    "_Document",
+    "move_type state payment_state name ref commercial_partner_id company_id"
+    " invoice_date date invoice_date_due currency_id amount_untaxed amount_tax"
+    " amount_total amount_residual payment_reference invoice_origin journal_id"
+    " reversed_entry_id",
+)
+_Line = namedtuple(
+    "_Line",
+    "display_type name product_id product_uom_id quantity price_unit discount"
+    " account_id price_subtotal price_total amount_currency tax_ids tax_line_id"
+    " analytic_distribution",
+)
 
 
 def facts(moves):
@@ -89,11 +107,11 @@ def facts(moves):
     memory = memory_of(moves.env.cr)
     sequences, reversed_ids, unknown = {}, set(), []
     for move_id in moves._ids:
-        last = memory.fresh.get(move_id)
-        if last is None or move_id in memory.reversed:
-            unknown.append(move_id)
+        if move_id in memory.fresh and move_id not in memory.reversed:
+            # Most probably nothing was told of it yet: see finance.capture._store.
+            sequences[move_id] = 0
         else:
-            sequences[move_id] = last
+            unknown.append(move_id)
     if unknown:
         moves.env.cr.execute(_FACTS, [unknown])
         for move_id, is_reversed, sequence in moves.env.cr.fetchall():
@@ -111,13 +129,17 @@ def facts(moves):
 
 def _parties(partners):
     """Return {partner id: counterparty}, out of memory where they are in it."""
-    caches = [partners._fields[name]._get_cache(partners.env) for name in _PARTY_FIELDS]
+    env = partners.env
+    caches = [partners._fields[name]._get_cache(env) for name in _Party._fields]
+    country_code = env["res.country"]._finance_code
     parties, unknown = {}, []
-    for partner in partners:
-        if all(partner.id in cache for cache in caches):
-            parties[partner.id] = counterparty(partner)
+    for partner_id in partners._ids:
+        if all(partner_id in cache for cache in caches):
+            name, vat, reference, country_id = (cache[partner_id] for cache in caches)
+            country = country_code(country_id)
+            parties[partner_id] = _party(partner_id, name, vat, reference, country)
         else:
-            unknown.append(partner.id)
+            unknown.append(partner_id)
     if unknown:
         partners.env.cr.execute(_PARTIES, [unknown])
         for row in partners.env.cr.fetchall():
@@ -137,39 +159,40 @@ def document(move, known=None):
     """
     known = known or _facts_of(move)
     memo = known["memo"]
-    currency, digits = _once(memo, move.currency_id, _currency)
-    company = move.company_id
-    account_code = move.env["account.account"]._finance_code
+    env = move.env
+    doc = values(move, _Document)
+    currency, digits = _once(memo, env["res.currency"], doc.currency_id, _currency)
+    lines = {line.id: values(line, _Line) for line in move.line_ids}
     return {
         "id": str(move.id),
-        "document_type": OBJECTS[move.move_type],
-        "direction": "inbound" if move.move_type in SALES else "outbound",
-        "state": STATES.get(move.state, move.state),
-        "payment_state": move.payment_state,
-        "number": move.name or None,
-        "reference": move.ref or None,
-        "counterparty": known["parties"].get(move.commercial_partner_id.id),
-        "legal_entity": legal_entity(company),
-        "invoice_date": _date(move.invoice_date),
-        "accounting_date": _date(move.date),
-        "due_date": _date(move.invoice_date_due),
+        "document_type": OBJECTS[doc.move_type],
+        "direction": "inbound" if doc.move_type in SALES else "outbound",
+        "state": STATES.get(doc.state, doc.state),
+        "payment_state": doc.payment_state,
+        "number": doc.name or None,
+        "reference": doc.ref or None,
+        "counterparty": known["parties"].get(doc.commercial_partner_id),
+        "legal_entity": env["res.company"]._finance_legal_entity(doc.company_id),
+        "invoice_date": _date(doc.invoice_date),
+        "accounting_date": _date(doc.date),
+        "due_date": _date(doc.invoice_date_due),
         "currency": currency,
-        "untaxed_amount": money_string(move.amount_untaxed, digits),
-        "tax_amount": money_string(move.amount_tax, digits),
-        "total_amount": money_string(move.amount_total, digits),
-        "residual_amount": money_string(move.amount_residual, digits),
-        "payment_reference": move.payment_reference or None,
-        "origin": move.invoice_origin or None,
-        "journal_code": _once(memo, move.journal_id, _code),
-        "taxes": _taxes(move, digits, memo),
+        "untaxed_amount": _money(doc.amount_untaxed, digits),
+        "tax_amount": _money(doc.amount_tax, digits),
+        "total_amount": _money(doc.amount_total, digits),
+        "residual_amount": _money(doc.amount_residual, digits),
+        "payment_reference": doc.payment_reference or None,
+        "origin": doc.invoice_origin or None,
+        "journal_code": _once(memo, env["account.journal"], doc.journal_id, _code),
+        "taxes": _taxes(env, doc, lines.values(), digits, memo),
         "lines": [
-            _line(line, digits, account_code, company.id, memo)
-            for line in move.line_ids
+            _line(env, line_id, line, digits, doc.company_id, memo)
+            for line_id, line in lines.items()
             if line.display_type == "product"
         ],
         # A document of which nothing is paid has no payment to tell of.
         "payments": []
-        if move.payment_state == "not_paid"
+        if doc.payment_state == "not_paid"
         else [
             {
                 "id": str(payment.id),
@@ -180,7 +203,7 @@ def document(move, known=None):
             }
             for payment in move.reconciled_payment_ids | move.matched_payment_ids
         ],
-        "reversal_of": _link(move.reversed_entry_id),
+        "reversal_of": _link(move.reversed_entry_id) if doc.reversed_entry_id else None,
         "reversed_by": _reversals(move, known),
     }
 
@@ -382,14 +405,14 @@ def _entry_line(line, currency, company):
         else None,
         "line_currency": line.currency_id.name if foreign else None,
         "taxes": [tax.name for tax in line.tax_ids],
-        "analytic": _analytic(line),
+        "analytic": _analytic(line.analytic_distribution),
     }
 
 
-def _analytic(line):
+def _analytic(distribution):
     return {
         accounts: quantity_string(percent)
-        for accounts, percent in (line.analytic_distribution or {}).items()
+        for accounts, percent in (distribution or {}).items()
     }
 
 
@@ -424,30 +447,44 @@ def _statement_gaps(statement, digits):
     return gaps
 
 
-def _line(line, digits, account_code, company_id, memo):
-    product, unit = line.product_id, line.product_uom_id
+def _line(env, line_id, line, digits, company_id, memo):
+    product_id, unit_id = line.product_id, line.product_uom_id
+    subtotal, total = line.price_subtotal or 0.0, line.price_total or 0.0
     return {
-        "id": str(line.id),
+        "id": str(line_id),
         "description": line.name or None,
-        "product": (product.default_code or product.name or None) if product else None,
-        "quantity": quantity_string(line.quantity),
-        "unit": _once(memo, unit, _name) if unit else None,
-        "unit_price": quantity_string(line.price_unit),
+        "product": _once(memo, env["product.product"], product_id, _product)
+        if product_id
+        else None,
+        "quantity": quantity_string(line.quantity or 0.0),
+        "unit": _once(memo, env["uom.uom"], unit_id, _name) if unit_id else None,
+        "unit_price": quantity_string(line.price_unit or 0.0),
         "discount": quantity_string(line.discount) if line.discount else None,
-        "account_code": account_code(line.account_id.id, company_id),
-        "amount": money_string(line.price_subtotal, digits),
-        "tax_amount": money_string(line.price_total - line.price_subtotal, digits),
-        "taxes": [_once(memo, tax, _tax) for tax in line.tax_ids],
-        "analytic": _analytic(line),
+        "account_code": env["account.account"]._finance_code(
+            line.account_id, company_id
+        ),
+        "amount": money_string(subtotal, digits),
+        "tax_amount": money_string(total - subtotal, digits),
+        "taxes": [_once(memo, env["account.tax"], tax, _tax) for tax in line.tax_ids],
+        "analytic": _analytic(line.analytic_distribution),
     }
 
 
-def _once(memo, record, build):
+def _once(memo, model, record_id, build):
     """Return ``build(record)``, which is the same for all documents of a batch."""
-    value = memo.get(record)
+    key = model._name, record_id
+    value = memo.get(key)
     if value is None:
-        value = memo[record] = build(record)
+        value = memo[key] = build(model.browse(record_id))
     return value
+
+
+def _money(amount, digits):
+    return money_string(amount or 0.0, digits)
+
+
+def _product(record):
+    return record.default_code or record.name or None
 
 
 def _name(record):
@@ -476,27 +513,31 @@ def _tax(tax):
     }
 
 
-def _taxes(move, digits, memo):
+def _taxes(env, doc, lines, digits, memo):
     """Return each tax of a document with base and amount, in its currency.
 
     They are summed up from the entry's lines: a tax stands on the lines it is
     computed on, which are tax lines, too, where a tax is part of the next one's base.
     Taxes which come to nothing (exempt, reverse charge) have a base just the same.
     """
+    taxes = env["account.tax"]
+    sign = 1 if doc.move_type in OUTBOUND else -1
     sums = {}
-    for line in move.line_ids:
-        amount = line.amount_currency * move.direction_sign
-        taxes = line.tax_ids
-        if any(tax.amount_type == "group" for tax in taxes):
-            taxes = taxes.flatten_taxes_hierarchy()
-        for tax in taxes:
+    for line in lines:
+        amount = (line.amount_currency or 0.0) * sign
+        applied = line.tax_ids
+        if any(
+            _once(memo, taxes, tax, _tax)["amount_type"] == "group" for tax in applied
+        ):
+            applied = taxes.browse(applied).flatten_taxes_hierarchy()._ids
+        for tax in applied:
             sums.setdefault(tax, [0.0, 0.0])[0] += amount
         if line.tax_line_id:
             sums.setdefault(line.tax_line_id, [0.0, 0.0])[1] += amount
     return [
         {
-            **_once(memo, tax, _tax),
-            "group": tax.tax_group_id.name or None,
+            **_once(memo, taxes, tax, _tax),
+            "group": taxes.browse(tax).tax_group_id.name or None,
             "base": money_string(base, digits),
             "amount": money_string(amount, digits),
         }

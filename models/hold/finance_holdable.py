@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 
+from ..access import refuse_fields
 from ..windows import list_of
 
 
@@ -17,6 +18,19 @@ class FinanceHoldable(models.AbstractModel):
         compute="_compute_finance_hold_text",
         compute_sudo=True,
     )
+    finance_maybe_held = fields.Boolean(
+        string="May Be Held",
+        copy=False,
+        readonly=True,
+        help="Kept by the holds themselves: without it nothing has to be looked up "
+        "before it is posted.",
+    )
+
+    def write(self, vals):
+        # True does no harm: it is looked at more closely then.
+        if not vals.get("finance_maybe_held", True):
+            refuse_fields(self.env, vals, {"finance_maybe_held"})
+        return super().write(vals)
 
     def _compute_finance_hold_text(self):
         by_record = self._finance_holds_by_record()

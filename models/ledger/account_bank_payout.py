@@ -6,6 +6,8 @@ class AccountBankStatementLine(models.Model):
 
     def action_undo_reconciliation(self):
         result = super().action_undo_reconciliation()
+        if not self:
+            return result
         payouts = (
             self.env["finance.payout"]
             .sudo()

@@ -16,6 +16,8 @@ class AccountPartialReconcile(models.Model):
     _inherit = "account.partial.reconcile"
 
     def unlink(self):
+        if not self:
+            return super().unlink()
         lines = self.debit_move_id | self.credit_move_id
         payouts = lines.move_id.finance_payout_id
         result = super().unlink()

@@ -1,8 +1,6 @@
 import json
 import logging
 
-from psycopg2.extras import execute_values
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -14,6 +12,7 @@ from . import batching, body
 from .claiming import busy_endpoints
 from .dispatcher import Dispatcher
 from .finance_event import filter_attributes
+from .unlocked import Unlocked, keep
 
 _logger = logging.getLogger(__name__)
 
@@ -32,19 +31,20 @@ class FinanceDelivery(models.Model):
     _rec_name = "event_id"
     _log_access = False
 
-    event_id = fields.Many2one(
+    event_id = Unlocked(
         "finance.event", required=True, index=True, readonly=True, ondelete="restrict"
     )
-    endpoint_id = fields.Many2one(
+    endpoint_id = Unlocked(
         "finance.endpoint", required=True, readonly=True, ondelete="restrict"
     )
-    subscription_id = fields.Many2one(
+    subscription_id = Unlocked(
         "finance.subscription", readonly=True, ondelete="restrict"
     )
     connector_id = fields.Many2one(
         related="endpoint_id.connector_id", search="_search_connector_id"
     )
-    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    # That of the event.
+    company_id = Unlocked("res.company", required=True, readonly=True)
     aggregate = fields.Char(required=True, readonly=True)
     state = fields.Selection(
         [
@@ -125,6 +125,11 @@ class FinanceDelivery(models.Model):
     _feed_position_unique = models.UniqueIndex(
         "(endpoint_id, feed_position) WHERE feed_position IS NOT NULL"
     )
+
+    def init(self):
+        result = super().init()
+        keep(self, "event_id", "endpoint_id", "subscription_id")
+        return result
 
     # === COMPUTES === #
 
@@ -300,59 +305,54 @@ class FinanceDelivery(models.Model):
     # === ROUTING === #
 
     @api.model
-    def _route(self, events):
-        """Insert the deliveries of new events and wake the dispatcher.
+    def _routed(self, events):
+        """Return the deliveries that events set out on.
 
-        :param events: list of (id, row) of just inserted events, rows with the
-            columns of ``finance.event`` as attributes
+        One for each endpoint and version; none of what breaks its contract.
+
+        :param events: list of (id, ``capture.insertion.EventRow``)
+        :return: list of dicts in JSON types
         """
-        subscriptions = self.env["finance.subscription"]
-        now = clock.naive_now()
+        routes = self.env["finance.subscription"]._routes
         deliveries, lanes = [], set()
         for event_pk, row in events:
             if row.problem:
-                self._report_problem(event_pk, row)
                 continue
             taken = set()
-            for subscriber in subscriptions._routes(row.company_id, row.type):
+            for subscriber in routes(row.company_id, row.type):
                 target = (subscriber.endpoint_id, subscriber.version)
                 if target in taken or not _wants(subscriber, row):
                     continue
                 taken.add(target)
                 lanes.add(subscriber.lane)
                 deliveries.append(
-                    (
-                        event_pk,
-                        subscriber.endpoint_id,
-                        subscriber.subscription_id,
-                        row.company_id,
-                        row.aggregate,
-                        "waiting",
-                        subscriber.lane,
-                        subscriber.version,
-                        now,
-                        now if subscriber.realtime else None,
-                        0,
-                        0,
-                        subscriber.pulled,
-                    )
+                    {
+                        "event_id": event_pk,
+                        "endpoint_id": subscriber.endpoint_id,
+                        "subscription_id": subscriber.subscription_id,
+                        "company_id": row.company_id,
+                        "aggregate": row.aggregate,
+                        "lane": subscriber.lane,
+                        "version": subscriber.version,
+                        "realtime": subscriber.realtime,
+                        "pulled": subscriber.pulled,
+                    }
                 )
-        if not deliveries:
-            return
-        execute_values(
-            self.env.cr._obj,
-            """
-            INSERT INTO finance_delivery (
-                event_id, endpoint_id, subscription_id, company_id, aggregate,
-                state, lane, version, created_at, due_at, attempt_count,
-                throttle_count, pulled
-            ) VALUES %s
-            """,
-            deliveries,
-            page_size=len(deliveries),
-        )
-        self.invalidate_model(flush=False)
-        self._wake_after_commit(lanes)
+        if lanes:
+            # The one list of new deliveries that may have been read before.
+            self.env["finance.endpoint"].invalidate_model(["delivery_ids"], flush=False)
+            self._wake_after_commit(lanes)
+        return deliveries
+
+    @api.model
+    def _recorded(self, events):
+        """Report what can't be sent of new events.
+
+        :param events: list of (id, ``capture.insertion.EventRow``)
+        """
+        for event_pk, row in events:
+            if row.problem:
+                self._report_problem(event_pk, row)
 
     @api.model
     def _report_problem(self, event_pk, row):

@@ -8,6 +8,7 @@ from .. import constants
 from ..access import require_group
 from ..guard import OWN_ROW, drop_former, guard, only, setting
 from ..privacy.showing import shown_data
+from .unlocked import Unlocked, keep
 
 
 class FinanceEvent(models.Model):
@@ -27,7 +28,7 @@ class FinanceEvent(models.Model):
     type = fields.Char(required=True, readonly=True)
     aggregate = fields.Char(required=True, readonly=True)
     sequence = fields.Integer(required=True, readonly=True)
-    company_id = fields.Many2one("res.company", required=True, readonly=True)
+    company_id = Unlocked("res.company", required=True, readonly=True)
     source = fields.Char(required=True, readonly=True)
     subject = fields.Char(required=True, readonly=True)
     label = fields.Char(string="Document", required=True, readonly=True)
@@ -60,7 +61,8 @@ class FinanceEvent(models.Model):
     )
 
     _event_id_unique = models.UniqueIndex("(event_id)")
-    _aggregate_idx = models.Index("(aggregate, sequence)")
+    # No two events of an aggregate have the same place in it.
+    _aggregate_unique = models.UniqueIndex("(aggregate, sequence, company_id)")
     _correlation_idx = models.Index("(correlation_id)")
     _record_idx = models.Index("(res_model, res_id)")
     # With all that a replay picks by, so that skipping what it does not want reads
@@ -78,6 +80,7 @@ class FinanceEvent(models.Model):
             delete=(setting("purge"), OWN_ROW),
             update=(f"{setting('pseudonymise')} AND {only('data', 'label')}",),
         )
+        keep(self, "company_id")
 
     # === COMPUTES === #
 

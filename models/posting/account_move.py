@@ -1,7 +1,7 @@
 from odoo import models
 from odoo.exceptions import AccessError, UserError
 
-from ..consent import Subject, checked, left_drafts
+from ..consent import Subject, checked, left_drafts, unchecked
 from . import looking
 
 SALES = ("out_invoice", "out_receipt")
@@ -46,11 +46,6 @@ class AccountMove(models.Model):
     _name = "account.move"
     _inherit = ["account.move", "finance.holdable", "finance.policed"]
 
-    def init(self):
-        result = super().init()
-        looking.install(self.env.cr)
-        return result
-
     # === CRUD === #
 
     def write(self, vals):
@@ -59,7 +54,9 @@ class AccountMove(models.Model):
         if vals.get("state") == "posted":
             self._finance_before_posting()
             # Whoever writes the state past _post() is stopped here.
-            self.filtered(lambda move: move.state != "posted")._finance_check_consents()
+            unchecked(self).filtered(
+                lambda move: move.state != "posted"
+            )._finance_check_consents()
         return super().write(vals)
 
     # === HOOKS === #
@@ -136,6 +133,8 @@ class AccountMove(models.Model):
 
     def _finance_check_consents(self):
         """See finance.policed; the entry of a draft payment needs that one's."""
+        if not self:
+            return None
         if self.env["finance.policy"]._asks_about("account.payment"):
             payments = self.sudo().origin_payment_id.filtered(
                 lambda payment: payment.move_id in self

@@ -1,18 +1,37 @@
-from odoo import models
+from odoo import api, models, tools
 
-from ..capture.memory import memory_of
 from ..ledger.subjects import document_key, subject_of
 
 
 class FinanceCommand(models.Model):
     _inherit = "finance.command"
 
-    def _provide_documents(self, moves):
-        """Have the commands tried again that wait for documents posted just now.
+    def _fail(self, error):
+        result = super()._fail(error)
+        if self.state == "waiting" and not self._any_wait():
+            # Told to the other processes once it is committed, whoever works here.
+            self.env.registry.clear_cache()
+            self.env.cr.postcommit.add(self.env.registry.signal_changes)
+        return result
 
-        Whether any waits at all was seen when they were posted, see ``looking``.
+    @api.model
+    @tools.ormcache()
+    def _any_wait(self):
+        """Return whether any command may wait for something.
+
+        Kept in memory of each process, as every posting asks, and forgotten with any
+        other configuration. What is missed while the word goes round is found by the
+        sweep of the waiting commands.
         """
-        if not moves or not memory_of(self.env.cr).commands_wait:
+        return bool(
+            self.sudo().search_count(
+                [("state", "=", "waiting"), ("waits_for", "!=", False)], limit=1
+            )
+        )
+
+    def _provide_documents(self, moves):
+        """Have the commands tried again that wait for documents posted just now."""
+        if not moves or not self._any_wait():
             return
         keys = {}
         for move in moves:

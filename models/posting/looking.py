@@ -1,60 +1,23 @@
-"""What a posting has to respect, looked up at once."""
+"""What a posting has to respect, seen in what is in memory as far as possible."""
 
 from typing import NamedTuple
 
-from .. import clock
+from ..capture.insertion import ALLOT
 from ..capture.memory import memory_of
-from ..hold.finance_hold import STOPPING
-from ..ledger.subjects import subject_of
+from ..capture.payload import OBJECTS
 from ..mapping.account_move import NEW_BUSINESS
 
-# Planning takes PostgreSQL four times as long as finding nothing does; so this is a
-# function, whose plan each connection keeps. It reads only tables of the hub, and the
-# partners: the documents themselves are in memory.
-_FUNCTION = """
-    CREATE OR REPLACE FUNCTION finance_hub_before_posting(
-        moves int[], partners int[], companies int[], buyers int[],
-        kinds text[], now timestamp, aggregates text[]
-    ) RETURNS TABLE (
-        what text, in_company int, told_aggregate varchar, last_sequence int
-    ) AS $$
-    BEGIN
-        RETURN QUERY
-        SELECT 'held', NULL::int, NULL::varchar, NULL::int
-         WHERE EXISTS (
-               SELECT FROM finance_hold h
-                WHERE ((h.res_model = 'account.move' AND h.res_id = ANY(moves))
-                       OR (h.res_model = 'res.partner' AND h.res_id = ANY(partners)
-                           AND h.company_id = ANY(companies)))
-                  AND h.kind = ANY(kinds)
-                  AND (h.state = 'active' OR h.cleared_until <= now))
-        UNION ALL
-        SELECT 'blocked', NULL, NULL, NULL
-         WHERE EXISTS (
-               SELECT FROM res_partner p
-                WHERE p.id = ANY(buyers) AND p.finance_blocked)
-        UNION ALL
-        SELECT 'waiting', NULL, NULL, NULL
-         WHERE EXISTS (
-               SELECT FROM finance_command c
-                WHERE c.state = 'waiting' AND c.waits_for IS NOT NULL)
-        UNION ALL
-        SELECT 'told', e.company_id, e.aggregate, max(e.sequence)
-          FROM finance_event e
-         WHERE e.aggregate = ANY(aggregates)
-         GROUP BY e.aggregate, e.company_id;
-    END $$ LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan
-"""
-_LOOK = """
-    SELECT * FROM finance_hub_before_posting(
-        %(moves)s::int[], %(partners)s::int[], %(companies)s::int[], %(buyers)s::int[],
-        %(kinds)s, %(now)s, %(aggregates)s)
-"""
-
-
-def install(cr):
-    """Make the function, or replace it by the one of this version."""
-    cr.execute(_FUNCTION)
+_PARTNER_FIELDS = ("finance_maybe_held", "finance_blocked")
+# Odoo has not read the counterparties yet, and reading whole partners would cost more
+# than all the rest. No other table and no function: whatever is planned is planned anew
+# in each of Odoo's transactions, as its connection pool has PostgreSQL discard all
+# plans. On the way it brings the ids of the events to come.
+_LOOK = f"""
+    SELECT ARRAY({ALLOT}),
+           array_agg(id) FILTER (WHERE finance_maybe_held),
+           array_agg(id) FILTER (WHERE finance_blocked)
+      FROM res_partner WHERE id = ANY(%s)
+"""  # noqa: S608 (a constant)
 
 
 class Look(NamedTuple):
@@ -69,41 +32,52 @@ class Look(NamedTuple):
 
 
 def look(moves) -> Look:
-    """Return what may stop the posting of ``moves``.
+    """Return what may stop the posting of ``moves``. One query at most.
 
-    One query for all that is usually not there. What it finds beside that is kept for
-    the end of the transaction: whether commands wait for anything at all, and the last
-    event of each document.
+    Odoo has just read the documents, with the mark that holds leave on them. Which of
+    them are posted for the first time is kept for the end of the transaction.
     """
-    env = moves.env
-    # What a bank reports or a payment books has happened: only documents wait.
-    documents = moves.filtered(lambda move: move.is_invoice(include_receipts=True))
-    fresh = documents.filtered(lambda move: move.move_type in NEW_BUSINESS)
-    env["res.partner"].flush_model(["finance_blocked"])
-    env["finance.hold"].flush_model(["state", "cleared_until"])
-    env["finance.command"].flush_model(["state", "waits_for"])
-    subjects = {subject_of(move): move for move in moves}
-    env.cr.execute(
-        _LOOK,
-        {
-            "moves": list(moves._ids),
-            "partners": list(documents.commercial_partner_id._ids),
-            "companies": list(documents.company_id._ids),
-            "buyers": list(fresh.commercial_partner_id._ids),
-            "kinds": list(STOPPING),
-            "now": clock.naive_now(),
-            "aggregates": list(subjects),
-        },
-    )
-    found, last = set(), {}
-    for what, company_id, aggregate, sequence in env.cr.fetchall():
-        found.add(what)
-        if aggregate:
-            last[aggregate, company_id] = sequence
-    memory = memory_of(env.cr)
-    memory.commands_wait = "waiting" in found
-    for subject, move in subjects.items():
+    fresh = memory_of(moves.env.cr).fresh
+    held = False
+    parties, buyers = {}, set()
+    for move in moves.sudo():
         # Odoo reverses only what is posted: what never was has no reversal.
         if not move.posted_before:
-            memory.fresh[move.id] = last.get((subject, move.company_id.id), 0)
-    return Look("held" in found, "blocked" in found)
+            fresh.add(move.id)
+        held = held or move.finance_maybe_held
+        # What a bank reports or a payment books has happened: only documents wait.
+        if move.move_type in OBJECTS:
+            partner = move.commercial_partner_id
+            parties[partner.id] = partner
+            if move.move_type in NEW_BUSINESS:
+                buyers.add(partner.id)
+    held_ids, blocked_ids = _marked(parties, len(moves))
+    return Look(held or bool(held_ids), not buyers.isdisjoint(blocked_ids))
+
+
+def _marked(partners, events):
+    """Return which partners are marked: (ids of the held, ids of the blocked).
+
+    :param partners: {id: ``res.partner``}
+    :param int events: how many ids for events to bring along
+    """
+    marked, unknown = ([], []), []
+    for partner_id, partner in partners.items():
+        caches = [
+            partner._fields[name]._get_cache(partner.env) for name in _PARTNER_FIELDS
+        ]
+        if all(partner_id in cache for cache in caches):
+            for ids, cache in zip(marked, caches, strict=True):
+                if cache[partner_id]:
+                    ids.append(partner_id)
+        elif partner_id:
+            unknown.append(partner_id)
+    if unknown:
+        partner.flush_model(_PARTNER_FIELDS)
+        cr = partner.env.cr
+        cr.execute(_LOOK, [events, unknown])
+        event_ids, held, blocked = cr.fetchone()
+        memory_of(cr).event_ids += event_ids
+        marked[0].extend(held or ())
+        marked[1].extend(blocked or ())
+    return marked

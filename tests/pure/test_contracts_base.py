@@ -1,7 +1,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from finance_hub.contracts import (
@@ -181,12 +181,29 @@ def test_no_amount(value):
             function(value)
 
 
-@given(st.floats(-1e13, 1e13))
-def test_money_string_is_money(value):
-    text = money_string(value)
+ROUNDED = st.builds(
+    lambda number, digits: number / 10**digits,
+    st.integers(-(10**14), 10**14),
+    st.integers(0, 8),
+)
+
+
+@given(st.floats(-1e13, 1e13) | ROUNDED, st.integers(0, 6))
+def test_money_string_is_money(value, digits):
+    text = money_string(value, digits)
     assert wire(money=text) == {"money": text}
     # Read as the decimal it prints as, so that 1.005 is 1.01.
-    assert abs(Decimal(text) - Decimal(repr(value))) <= Decimal("0.005")
+    exact = Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    assert text == format(exact if exact else abs(exact), "f")
+
+
+@given(st.floats(-1e12, 1e12) | ROUNDED)
+def test_quantity_string_is_exact(value):
+    text = quantity_string(value)
+    assert wire(quantity=text) == {"quantity": text}
+    exact = Decimal(repr(value)).quantize(Decimal("1e-10"), ROUND_HALF_UP)
+    assert Decimal(text) == exact
+    assert text != "-0" and not text.endswith(".") and "E" not in text
 
 
 def test_money_string_of_an_odd_currency():
