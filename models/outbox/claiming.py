@@ -86,8 +86,13 @@ CLAIM = f"""
     SELECT p.id, p.endpoint_id, p.subscription_id, p.aggregate AS lane_key, p.due_at,
            p.version, p.attempt_count, p.throttle_count, p.exception_id,
            behind.state AS behind_state, behind.due_at AS behind_due,
-           -- How the subscription wants its events: as it says now.
-           s.content_mode, s.mask_personal, s.mask_confidential, {EVENT_SQL}
+           -- How the subscription wants its events: as it says now. One that is gone
+           -- can't say what may be shown.
+           s.content_mode,
+           s.mask_personal OR (s.id IS NULL AND p.subscription_id IS NOT NULL)
+               AS mask_personal,
+           s.mask_confidential OR (s.id IS NULL AND p.subscription_id IS NOT NULL)
+               AS mask_confidential, {EVENT_SQL}
       FROM picked p
       JOIN finance_event e ON e.id = p.event_id
       LEFT JOIN finance_subscription s ON s.id = p.subscription_id
