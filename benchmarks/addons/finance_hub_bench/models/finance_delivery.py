@@ -24,10 +24,17 @@ class FinanceDelivery(models.Model):
     def _wake_after_commit(self, *lanes):
         if not self._job_per_event():
             return super()._wake_after_commit(*lanes)
-        # In the business transaction, as is usual.
-        for delivery in self.search([("state", "=", "waiting")]):
-            delivery.with_delay()._job_send_one()
         return None
+
+    @api.model
+    def _recorded(self, events):
+        result = super()._recorded(events)
+        if self._job_per_event():
+            # In the business transaction, as is usual.
+            ids = [event_pk for event_pk, _row in events]
+            for delivery in self.search([("event_id", "in", ids)]):
+                delivery.with_delay()._job_send_one()
+        return result
 
     @api.model
     def _wake(self, *when):
