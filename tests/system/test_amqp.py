@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pika
 import pytest
@@ -464,7 +465,7 @@ def test_a_confirm_that_does_not_come_in_time(broker, queue):
     async def main():
         async with opened(broker) as transport:
             first = await publish(transport, "e-1")
-            broker.server.signal(signal.SIGSTOP)
+            stop(broker)
             try:
                 slow = await publish(transport, "e-2", timeout=0.5)
             finally:
@@ -483,7 +484,7 @@ def test_heartbeats_find_a_broker_that_hangs(broker, queue):
     async def main():
         async with opened(broker, heartbeat=1) as transport:
             await publish(transport, "e-1")
-            broker.server.signal(signal.SIGSTOP)
+            stop(broker)
             try:
                 return await publish(transport, "e-2", timeout=30)
             finally:
@@ -533,13 +534,37 @@ def test_closing_waits_for_what_is_under_way(broker, queue):
     assert late.error == "cancelled"
 
 
+def stop(broker):
+    """Stop the broker's processes, and wait until every thread of them stands.
+
+    One that still runs could confirm what is sent after the signal.
+    """
+    group = broker.server.pid
+    broker.server.signal(signal.SIGSTOP)
+
+    def stands() -> bool:
+        threads = []
+        for path in Path("/proc").glob("[0-9]*/task/*/stat"):
+            try:
+                state, _parent, member_of = (
+                    path.read_text().rpartition(")")[2].split()[:3]
+                )
+            except OSError:
+                continue
+            if int(member_of) == group:
+                threads.append(state)
+        return bool(threads) and set(threads) <= {"T", "Z"}
+
+    assert wait_until(stands, 10, 0.01)
+
+
 def test_closing_does_not_wait_for_ever(broker, queue, monkeypatch):
     monkeypatch.setattr("finance_hub.transport.amqp.const.AMQP_CLOSE_TIMEOUT", 0.3)
 
     async def main():
         async with opened(broker) as transport:
             await publish(transport, "e-1")
-            broker.server.signal(signal.SIGSTOP)
+            stop(broker)
             try:
                 hanging = asyncio.ensure_future(publish(transport, "e-2"))
                 await asyncio.sleep(0)
